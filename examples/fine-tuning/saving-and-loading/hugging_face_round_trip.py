@@ -1,0 +1,157 @@
+"""Lưu một mô hình Hugging Face, tải lại trong tiến trình mới, chứng minh nó y nguyên.
+
+    python hugging_face_round_trip.py                  # cỡ GPT-2 small, không cần mạng
+    python hugging_face_round_trip.py --size tiny      # mô hình tí hon, để thử nhanh
+    python hugging_face_round_trip.py --model gpt2     # gpt2 thật trên Hub, hoặc thư mục của bạn
+    python hugging_face_round_trip.py --out luu        # giữ tệp; chạy lần nữa: chỉ tải và đối chứng
+    python hugging_face_round_trip.py --break weight   # phá tệp vừa lưu: đối chứng phải trượt
+
+Tốn (cỡ mặc định): không quá 60 giây, 4 GiB bộ nhớ, 1 GiB đĩa.
+Cần: pip install torch transformers safetensors tokenizers
+Mã thoát: 0 đã chứng minh; 1 trượt hoặc tệp hỏng; 2 không bắt đầu được; 3 thiếu gói.
+"""
+
+# %% Chuẩn bị
+import argparse
+import hashlib
+import inspect
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+BREAK = {  # cách phá: (tệp, phép đổi nội dung)
+    "weight": ("model.safetensors", lambda raw: raw[:-4] + bytes([raw[-4] ^ 1]) + raw[-3:]),  # lật một bit
+    "missing": ("model.safetensors", lambda raw: raw.replace(b"ln_f.bias", b"ln_f.bi_s")),  # đổi tên một tensor
+    "config": ("config.json", lambda raw: raw.replace(b'"n_head": ', b'"n_head": 1, "old": ')),  # không đụng trọng số
+}
+TEXT = "Lưu mô hình rồi tải lại: cái tải lại phải giống hệt cái đã lưu."  # để dạy và thử tokenizer
+SIZES = {  # GPT2Config() không đổi gì là GPT-2 small
+    "gpt2": {},
+    "tiny": {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128},
+}
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+parser.add_argument("--model", help="tên trên Hub hoặc thư mục (mặc định: GPT-2 trọng số ngẫu nhiên)")
+parser.add_argument("--size", choices=SIZES, default="gpt2", help="cỡ của mô hình mặc định")
+parser.add_argument("--out", type=Path, help="thư mục giữ các tệp (mặc định: thư mục tạm, tự xoá)")
+parser.add_argument("--json", type=argparse.FileType("w", encoding="utf-8"), help="ghi kết quả vào tệp này")
+parser.add_argument("--break", dest="damage", choices=BREAK, help="phá tệp vừa lưu (mô hình mặc định)")
+args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong notebook: mọi mặc định
+try:
+    import torch
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+except ImportError as error:
+    parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch transformers\n")
+
+temporary = tempfile.TemporaryDirectory()
+out = args.out or Path(temporary.name)
+folder, proof_file = out / "model", out / "proof.json"
+fresh = not out.exists() or (out.is_dir() and not any(out.iterdir()))
+if not (fresh or folder.is_dir()) or (args.damage and (args.model or not fresh)):
+    parser.exit(2, f"{out} đã có thứ khác, hoặc --break không đi với nó: hãy chọn thư mục mới cho --out.\n")
+
+
+def observe(folder, model, tokenizer, text):
+    """Những gì phải y nguyên: tệp, từng byte của tensor, tên nào chung một tensor, id của text, logits cuối."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    tensors, owners = {}, {}
+    for name, t in [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]:
+        raw = t.detach().contiguous().flatten().view(torch.uint8).numpy()
+        tensors[name] = [str(t.dtype), list(t.shape), hashlib.sha256(raw).hexdigest()]
+        owners.setdefault(id(t), []).append(name)
+    ids = tokenizer(text).input_ids
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0, -1].tolist()
+    tied = [names for names in owners.values() if len(names) > 1]
+    return {"files": files, "tensors": tensors, "tied": tied, "ids": ids, "logits": logits}
+
+
+# %% Dựng
+print("== Dựng ==")
+if not fresh:
+    print("thư mục đã có mô hình: không dựng, không lưu, chỉ tải và đối chứng")
+elif args.model:
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(args.model, output_loading_info=True)
+        tokenizer = AutoTokenizer.from_pretrained(args.model)
+        if any(report.values()):
+            raise ValueError("thiếu hoặc thừa tensor, hoặc đây không phải mô hình ngôn ngữ")
+    except Exception as error:
+        damaged = Path(args.model, "config.json").exists()
+        parser.exit(1 if damaged else 2, f"Không tải được {args.model}: {str(error).splitlines()[0]}\n")
+else:
+    bpe = ByteLevelBPETokenizer()
+    bpe.train_from_iterator([TEXT], vocab_size=300, special_tokens=["<|endoftext|>"], show_progress=False)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token="<|endoftext|>")
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(**SIZES[args.size], bos_token_id=0, eos_token_id=0)).eval()
+    with torch.no_grad():  # tensor mới hay toàn 0 hoặc toàn 1: mất rồi tạo lại vẫn "đúng". Nên xáo hết.
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.02)
+if fresh:
+    print(f"{type(model).__name__}: {model.num_parameters()} tham số; tokenizer: {len(tokenizer)} token")
+
+# %% Lưu
+print("\n== Lưu ==")
+if fresh:
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    proof = observe(folder, model, tokenizer, TEXT)
+    proof_file.write_text(json.dumps(proof), encoding="utf-8")  # ghi sau cùng: có nó nghĩa là đã lưu xong
+sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+for name, size in sizes.items():
+    print(f"{size:>11} byte  {name}")
+if args.damage:
+    name, change = BREAK[args.damage]
+    (folder / name).write_bytes(change((folder / name).read_bytes()))
+
+# %% Tải lại
+CHILD = f"""
+import hashlib, json, pathlib, sys, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+{inspect.getsource(observe)}
+folder = pathlib.Path(sys.argv[1])
+model, report = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
+seen = observe(folder, model, AutoTokenizer.from_pretrained(folder), sys.argv[2])
+report = {{key: sorted(map(str, found)) for key, found in report.items() if found}}
+print(json.dumps(seen | {{"report": report, "parameters": model.num_parameters()}}))
+"""
+print("\n== Tải lại ==")
+try:
+    proof = json.loads(proof_file.read_text(encoding="utf-8"))
+    command = [sys.executable, "-X", "utf8", "-c", CHILD, str(folder), TEXT]
+    seen = json.loads(subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=300).stdout)
+    same = {key: proof[key] == seen[key] for key in ("tensors", "tied", "ids")}
+    changed = {name for name, _ in proof["files"].items() ^ seen["files"].items()}
+    old, new = torch.tensor(proof["logits"]), torch.tensor(seen["logits"])
+    close, difference = torch.allclose(new, old, rtol=1.3e-6, atol=1e-5), (new - old).abs().max().item()
+except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, subprocess.SubprocessError) as error:
+    reason = getattr(error, "stderr", None) or f"{type(error).__name__}: {error}"
+    parser.exit(1, f"TRƯỢT: {out} hỏng, không tải lại được. {reason.strip().splitlines()[-1]}\n")
+print(f"tiến trình mới đã tải; báo cáo tải: {seen['report'] or 'rỗng'}")
+
+# %% Đối chứng
+print("\n== Đối chứng ==")
+checks = {
+    "files": (f"{len(seen['files'])} tệp y như lúc lưu; đã đổi: {', '.join(sorted(changed)) or 'không'}", not changed),
+    "report": ("báo cáo tải rỗng: không tensor nào thiếu hay thừa", not seen["report"]),
+    "weights": (f"{len(seen['tensors'])} tensor bằng nhau từng bit", same["tensors"]),
+    "ties": (f"tensor dùng chung vẫn dùng chung: {seen['tied']}", same["tied"]),
+    "tokenizer": ("tokenizer cho cùng dãy id", same["ids"]),
+    "logits": (f"logits gần như nhau, lệch nhiều nhất {difference:.2g}", close),
+}
+for text, passed in checks.values():
+    print(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}")
+verdict = {name: passed for name, (_, passed) in checks.items()}
+if args.json:
+    exact = {"parameters": seen["parameters"], "tensors": len(seen["tensors"]), "files": sizes, "checks": verdict}
+    exact["bytes_beyond_4_per_parameter"] = sizes.get("model.safetensors", 0) - 4 * seen["parameters"]
+    approx = {"logits_difference": {"value": difference, "rel": 0.05, "abs": 1e-5}}
+    json.dump({"exact": exact, "approx": approx}, args.json)
+if not all(verdict.values()):
+    parser.exit(1, "TRƯỢT: cái tải lại không phải cái đã lưu.\n")
+print("ĐÃ CHỨNG MINH: cái tải lại chính là cái đã lưu.")

@@ -1,0 +1,28 @@
+"""Links and anchors of the built site, followed offline by lychee."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+
+def broken(site: Path) -> list[str]:
+    """Links of the site's own pages that lead nowhere: one Vietnamese line each, with page, line and target."""
+    program = Path(sysconfig.get_path("scripts")) / ("lychee.exe" if sys.platform == "win32" else "lychee")
+    command = [str(program), "--offline", "--include-fragments=anchor-only", "--index-files=index.html"]
+    command += ["--format=json", "--no-progress", f"--root-dir={site.resolve()}", str(site.resolve())]
+    run = subprocess.run(command, capture_output=True, encoding="utf-8")
+    try:
+        errors = json.loads(run.stdout)["error_map"]
+    except (ValueError, KeyError):
+        return [f"không kiểm được liên kết: lychee dừng với mã {run.returncode}: {run.stderr.strip()}"]
+    found = []
+    for page, links in errors.items():
+        shown = Path(page).relative_to(site.resolve()).as_posix()
+        for link in links:
+            target = link["url"].removeprefix(site.resolve().as_uri())
+            found.append(f"site/{shown}:{link['span']['line']}: liên kết hỏng: {target}")
+    return sorted(found)

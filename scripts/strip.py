@@ -1,0 +1,57 @@
+"""The strip at the head of a lesson: what its scripts cost, on which machine and with which versions they ran."""
+
+from __future__ import annotations
+
+import html
+import posixpath
+
+from pages import fenced
+from records import Record, read
+from values import number, show
+
+WORDS_PER_MINUTE = 200  # read slowly: Vietnamese syllables are counted as words
+
+
+def reading_minutes(markdown: str) -> int:
+    """Minutes to read a page, at least one."""
+    return max(1, round(len(markdown.split()) / WORDS_PER_MINUTE))
+
+
+def strip(number_of_lesson: str, minutes: int, results: list[Record], page: str, folder: str) -> str:
+    """Markdown of the strip. `page`: path of the page below docs/; `folder`: `<module>/<lesson>` of its scripts."""
+    parts = [
+        '<div class="lesson-strip" markdown>',
+        f'<p class="lesson-number">Bài {html.escape(number_of_lesson)} · đọc khoảng {minutes} phút</p>',
+    ]
+    parts += [card(record, posixpath.relpath(folder, posixpath.dirname(page) or ".")) for record in results]
+    return "\n\n".join([*parts, "</div>"])
+
+
+def card(record: Record, base: str) -> str:
+    """One script: cost, machine, versions, and its files; `base` is the way from the page to the published files."""
+    known = record.data["provenance"]
+    stem = f"{base}/{record.name}" if base != "." else record.name
+    versions = ", ".join(f"{name} {version}" for name, version in known["pins"].items())
+    year, month, day = known["date"].split("-")
+    facts = {
+        "Thời gian chạy": show(known["wall_seconds"], ".0s"),
+        "Bộ nhớ đỉnh": show(known["peak_rss_mib"] * 2**20, "GiB"),
+        "Đĩa": show(known["peak_disk_mib"] * 2**20, ".0MiB"),
+        "Máy": f"{known['cpu']}, {known['threads']} luồng, không GPU",
+        "Phiên bản": f"Python {known['python']}, {versions}",
+        "Chạy lần cuối": f"{int(day)}.{int(month)}.{year}, mã thoát {record.data['exit_code']}",
+    }
+    rows = "".join(f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts.items())
+    install = "pip install " + " ".join(f"{name}=={version}" for name, version in known["pins"].items())
+    lines = number(len(read(record.script).splitlines()))
+    return "\n\n".join(
+        [
+            f'<dl class="run-facts">{rows}</dl>',
+            f"[Tải script]({stem}.py){{ .md-button download }} [Mở notebook]({stem}.ipynb){{ .md-button }} "
+            f"[Bản ghi lần chạy]({stem}.txt){{ .md-button }}",
+            fenced(install, "bash", "Cài đúng phiên bản đã chạy"),
+            f'??? example "Chép cả script: {record.script.name}, {lines} dòng"\n\n'
+            + "    "
+            + fenced(read(record.script).rstrip("\n"), "python", "").replace("\n", "\n    "),
+        ]
+    )

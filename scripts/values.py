@@ -1,0 +1,89 @@
+"""Numbers as Vietnamese readers write them, and the conditions that a page puts on them.
+
+Python and the records write 1234.5; a page writes 1.234,5.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
+# [.decimals][unit], for example "MiB", ".2MiB", ".1f", "%", ".2e"; "pass" shows a verdict.
+FORMAT = re.compile(r"(?:\.(\d))?(B|KiB|MiB|GiB|kB|MB|GB|%|f|e|s)?")
+CONDITION = re.compile(r"(=|!=|<=|>=|<|>) (.+)")
+SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+class ValueProblem(Exception):
+    """A value cannot be shown as asked, or a condition fails; one Vietnamese line for the author."""
+
+
+def number(value: float, decimals: int | None = None) -> str:
+    """A number in Vietnamese writing: `.` between thousands, `,` before decimals."""
+    if decimals is None:
+        text = f"{value:,}" if isinstance(value, int) else (f"{value:,.0f}" if value == int(value) else f"{value:,}")
+    else:
+        text = f"{value:,.{decimals}f}"
+    return text.translate(str.maketrans(",.", ".,")).replace("-", "−")
+
+
+def show(value: Any, form: str = "") -> str:
+    """A recorded value as text for a page. Raises ValueProblem when the format does not fit the value."""
+    if form == "pass" and isinstance(value, bool):
+        return "đạt" if value else "trượt"
+    match = FORMAT.fullmatch(form)
+    if not match:
+        raise ValueProblem(f"không có định dạng «{form}»")
+    if isinstance(value, bool):
+        return "có" if value else "không"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ", ".join(show(item) for item in value)
+    if not isinstance(value, int | float):
+        raise ValueProblem(f"không hiển thị được giá trị {value!r}")
+    decimals = int(match[1]) if match[1] else None
+    unit = match[2] or "f"
+    if unit == "f":
+        return number(value, decimals)
+    if unit == "e":
+        mantissa, exponent = f"{value:.{1 if decimals is None else decimals}e}".split("e")
+        return f"{mantissa.replace('.', ',')}·10{str(int(exponent)).translate(SUPERSCRIPT)}"
+    if unit == "%":
+        return number(value * 100, 1 if decimals is None else decimals) + " %"
+    if unit == "s":
+        return number(value, 1 if decimals is None else decimals) + " giây"
+    if unit == "B":
+        return number(value, decimals) + " byte"
+    return number(value / BYTES[unit], 1 if decimals is None else decimals) + f" {unit}"
+
+
+def parse(text: str) -> Any:
+    """The right side of a condition: a number in Vietnamese writing, `có`/`không`, or a text in quotes."""
+    if text in ("có", "không"):
+        return text == "có"
+    if re.fullmatch(r'"[^"]*"', text):
+        return text[1:-1]
+    plain = text.replace("−", "-")
+    if re.fullmatch(r"-?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e-?\d+)?", plain):
+        plain = plain.replace(".", "").replace(",", ".")
+        return float(plain) if re.search(r"[.e]", plain) else int(plain)
+    raise ValueProblem(f'không hiểu vế phải «{text}» (viết 1.234,5, có, không, hoặc "chữ")')
+
+
+def check(value: Any, condition: str) -> None:
+    """Raise ValueProblem unless the condition (`> 0,9`, `= có`) holds for the value."""
+    match = CONDITION.fullmatch(condition)
+    if not match:
+        raise ValueProblem(f"không hiểu điều kiện «{condition}»")
+    operator, right = match[1], parse(match[2])
+    ordered = isinstance(value, int | float) and isinstance(right, int | float) and not isinstance(right, bool)
+    if operator in ("=", "!="):
+        holds = (value == right and isinstance(value, bool) == isinstance(right, bool)) == (operator == "=")
+    elif not ordered:
+        raise ValueProblem(f"không so sánh được {value!r} {condition}")
+    else:
+        holds = {"<": value < right, "<=": value <= right, ">": value > right, ">=": value >= right}[operator]
+    if not holds:
+        raise ValueProblem(f"điều kiện không còn đúng: {show(value)} {condition}")
