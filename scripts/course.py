@@ -71,6 +71,15 @@ def load(root: Path = ROOT) -> tuple[list[Module], list[str]]:
                 Lesson(str(facts.get("number", "")), facts.get("title", item), facts.get("description", ""), page)
             )
         modules.append(Module(entry["folder"], entry["number"], entry["title"], tuple(lessons)))
+    numbers = [lesson.number for module in modules for lesson in module.lessons]
+    for module in modules:
+        for lesson in module.lessons:
+            if not lesson.number.startswith(f"{module.number}.") or lesson.number.endswith(".00"):
+                problems.append(
+                    f"{lesson.page or 'course.yml'}: số bài «{lesson.number}» không thuộc mô-đun {module.number}"
+                )
+            elif numbers.count(lesson.number) > 1:
+                problems.append(f"{lesson.page or 'course.yml'}: số bài {lesson.number} bị dùng hai lần")
     return modules, problems
 
 

@@ -278,7 +278,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--no-strict", dest="strict", action="store_false", help="không dừng vì cảnh báo")
     command.add_argument("--site-dir", metavar="THƯ_MỤC", help="nơi ghi trang (mặc định: theo mkdocs.yml)")
 
-    command = add("examples", examples, "chạy các ví dụ và ghi lại bản ghi của chúng", open_ended=True)
+    command = add("examples", examples, "chạy các ví dụ và làm mới bản ghi", open_ended=True)
     command.add_argument("pattern", nargs="?", metavar="MẪU", help="một phần của đường dẫn, ví dụ: hugging_face")
     command.add_argument("--check", action="store_true", help="chạy lại và so với bản ghi, không ghi gì")
     command.add_argument("--quick", action="store_true", help="cùng --check: ví dụ chậm chỉ chạy cỡ nhỏ")

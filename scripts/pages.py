@@ -208,7 +208,7 @@ def replacement(body: str, source: Source, indent: str, in_math: bool) -> str:
         return block(code(result(match["workflow"], source), match), indent)
     if match := VALUE.fullmatch(body):
         return value(result(match["workflow"], source), match, in_math)
-    raise Refused("cú pháp không hiểu được")
+    raise Refused("còn phải viết" if kind == "chưa viết" else "cú pháp không hiểu được")
 
 
 def result(workflow: str, source: Source) -> records.Record:

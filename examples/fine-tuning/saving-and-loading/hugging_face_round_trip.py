@@ -27,10 +27,8 @@ BREAK = {  # cách phá: (tệp, phép đổi nội dung)
     "config": ("config.json", lambda raw: raw.replace(b'"n_head": ', b'"n_head": 1, "old": ')),  # không đụng trọng số
 }
 TEXT = "Lưu mô hình rồi tải lại: cái tải lại phải giống hệt cái đã lưu."  # để dạy và thử tokenizer
-SIZES = {  # GPT2Config() không đổi gì là GPT-2 small
-    "gpt2": {},
-    "tiny": {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128},
-}
+TINY = {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128}
+SIZES = {"gpt2": {}, "tiny": TINY}  # GPT2Config() để nguyên là GPT-2 small
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
 parser.add_argument("--model", help="tên trên Hub hoặc thư mục (mặc định: GPT-2 trọng số ngẫu nhiên)")
@@ -53,6 +51,8 @@ fresh = not out.exists() or (out.is_dir() and not any(out.iterdir()))
 if not (fresh or folder.is_dir()) or (args.damage and (args.model or not fresh)):
     parser.exit(2, f"{out} đã có thứ khác, hoặc --break không đi với nó: hãy chọn thư mục mới cho --out.\n")
 
+# %% Quan sát
+
 
 def observe(folder, model, tokenizer, text):
     """Những gì phải y nguyên: tệp, từng byte của tensor, tên nào chung một tensor, id của text, logits cuối."""
@@ -73,7 +73,7 @@ def observe(folder, model, tokenizer, text):
 # %% Dựng
 print("== Dựng ==")
 if not fresh:
-    print("thư mục đã có mô hình: không dựng, không lưu, chỉ tải và đối chứng")
+    model = None  # thư mục đã có mô hình: không dựng, không lưu, chỉ tải và đối chứng
 elif args.model:
     try:
         model, report = AutoModelForCausalLM.from_pretrained(args.model, output_loading_info=True)
@@ -81,8 +81,8 @@ elif args.model:
         if any(report.values()):
             raise ValueError("thiếu hoặc thừa tensor, hoặc đây không phải mô hình ngôn ngữ")
     except Exception as error:
-        damaged = Path(args.model, "config.json").exists()
-        parser.exit(1 if damaged else 2, f"Không tải được {args.model}: {str(error).splitlines()[0]}\n")
+        code = 1 if Path(args.model, "config.json").exists() else 2  # 1: mô hình hỏng; 2: không phải mô hình
+        parser.exit(code, f"Không tải được {args.model}: {str(error).splitlines()[0]}\n")
 else:
     bpe = ByteLevelBPETokenizer()
     bpe.train_from_iterator([TEXT], vocab_size=300, special_tokens=["<|endoftext|>"], show_progress=False)
@@ -92,63 +92,70 @@ else:
     with torch.no_grad():  # tensor mới hay toàn 0 hoặc toàn 1: mất rồi tạo lại vẫn "đúng". Nên xáo hết.
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.02)
-if fresh:
-    print(f"{type(model).__name__}: {model.num_parameters()} tham số; tokenizer: {len(tokenizer)} token")
+
+print(f"{model.num_parameters()} tham số; tokenizer có {len(tokenizer)} token" if model else "đã lưu từ lần trước")
 
 # %% Lưu
 print("\n== Lưu ==")
 if fresh:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    proof = observe(folder, model, tokenizer, TEXT)
-    proof_file.write_text(json.dumps(proof), encoding="utf-8")  # ghi sau cùng: có nó nghĩa là đã lưu xong
 sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
 for name, size in sizes.items():
     print(f"{size:>11} byte  {name}")
+
+# %% Giữ bằng chứng
+if fresh:  # proof.json ghi sau cùng: có nó nghĩa là đã lưu xong
+    proof_file.write_text(json.dumps(observe(folder, model, tokenizer, TEXT)), encoding="utf-8")
 if args.damage:
     name, change = BREAK[args.damage]
     (folder / name).write_bytes(change((folder / name).read_bytes()))
 
-# %% Tải lại
+# %% Tiến trình mới
 CHILD = f"""
 import hashlib, json, pathlib, sys, torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 {inspect.getsource(observe)}
 folder = pathlib.Path(sys.argv[1])
-model, report = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
-seen = observe(folder, model, AutoTokenizer.from_pretrained(folder), sys.argv[2])
+model, report = AutoModelForCausalLM.from_pretrained(
+    folder, use_safetensors=True, output_loading_info=True)
+tokenizer = AutoTokenizer.from_pretrained(folder)
+seen = observe(folder, model, tokenizer, text=sys.argv[2])
 report = {{key: sorted(map(str, found)) for key, found in report.items() if found}}
 print(json.dumps(seen | {{"report": report, "parameters": model.num_parameters()}}))
 """
+
+# %% Tải lại
 print("\n== Tải lại ==")
+command = [sys.executable, "-X", "utf8", "-c", CHILD, str(folder), TEXT]
 try:
     proof = json.loads(proof_file.read_text(encoding="utf-8"))
-    command = [sys.executable, "-X", "utf8", "-c", CHILD, str(folder), TEXT]
     seen = json.loads(subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=300).stdout)
     same = {key: proof[key] == seen[key] for key in ("tensors", "tied", "ids")}
-    changed = {name for name, _ in proof["files"].items() ^ seen["files"].items()}
+    changed = sorted({name for name, _ in proof["files"].items() ^ seen["files"].items()})
     old, new = torch.tensor(proof["logits"]), torch.tensor(seen["logits"])
-    close, difference = torch.allclose(new, old, rtol=1.3e-6, atol=1e-5), (new - old).abs().max().item()
-except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, subprocess.SubprocessError) as error:
+    difference = (new - old).abs().max().item()
+except Exception as error:
     reason = getattr(error, "stderr", None) or f"{type(error).__name__}: {error}"
     parser.exit(1, f"TRƯỢT: {out} hỏng, không tải lại được. {reason.strip().splitlines()[-1]}\n")
-print(f"tiến trình mới đã tải; báo cáo tải: {seen['report'] or 'rỗng'}")
+print("báo cáo tải:", seen["report"] or "rỗng")
 
 # %% Đối chứng
 print("\n== Đối chứng ==")
 checks = {
-    "files": (f"{len(seen['files'])} tệp y như lúc lưu; đã đổi: {', '.join(sorted(changed)) or 'không'}", not changed),
-    "report": ("báo cáo tải rỗng: không tensor nào thiếu hay thừa", not seen["report"]),
+    "files": (f"{len(seen['files'])} tệp, tệp đã đổi: {', '.join(changed) or 'không'}", not changed),
+    "report": ("báo cáo tải rỗng", not seen["report"]),
     "weights": (f"{len(seen['tensors'])} tensor bằng nhau từng bit", same["tensors"]),
-    "ties": (f"tensor dùng chung vẫn dùng chung: {seen['tied']}", same["tied"]),
+    "ties": (f"{len(seen['tied'])} nhóm tên dùng chung tensor", same["tied"]),
     "tokenizer": ("tokenizer cho cùng dãy id", same["ids"]),
-    "logits": (f"logits gần như nhau, lệch nhiều nhất {difference:.2g}", close),
+    "logits": (f"logits lệch nhiều nhất {difference:.2g}", torch.allclose(new, old, rtol=1.3e-6, atol=1e-5)),
 }
 for text, passed in checks.values():
     print(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}")
 verdict = {name: passed for name, (_, passed) in checks.items()}
 if args.json:
-    exact = {"parameters": seen["parameters"], "tensors": len(seen["tensors"]), "files": sizes, "checks": verdict}
+    exact = {"checks": verdict, "parameters": seen["parameters"], "tensors": len(seen["tensors"]), "files": sizes}
+    exact["tied"] = [" = ".join(names) for names in seen["tied"]]
     exact["bytes_beyond_4_per_parameter"] = sizes.get("model.safetensors", 0) - 4 * seen["parameters"]
     approx = {"logits_difference": {"value": difference, "rel": 0.05, "abs": 1e-5}}
     json.dump({"exact": exact, "approx": approx}, args.json)
