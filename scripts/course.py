@@ -74,12 +74,11 @@ def load(root: Path = ROOT) -> tuple[list[Module], list[str]]:
     numbers = [lesson.number for module in modules for lesson in module.lessons]
     for module in modules:
         for lesson in module.lessons:
+            place = f"docs/{lesson.page}" if lesson.page else "course.yml"
             if not lesson.number.startswith(f"{module.number}.") or lesson.number.endswith(".00"):
-                problems.append(
-                    f"{lesson.page or 'course.yml'}: số bài «{lesson.number}» không thuộc mô-đun {module.number}"
-                )
+                problems.append(f"{place}: số bài «{lesson.number}» không thuộc mô-đun {module.number}")
             elif numbers.count(lesson.number) > 1:
-                problems.append(f"{lesson.page or 'course.yml'}: số bài {lesson.number} bị dùng hai lần")
+                problems.append(f"{place}: số bài {lesson.number} bị dùng hai lần")
     return modules, problems
 
 
