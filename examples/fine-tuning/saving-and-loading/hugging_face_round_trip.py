@@ -70,6 +70,10 @@ def observe(folder, model, tokenizer, text):
     return {"files": files, "tensors": tensors, "tied": tied, "ids": ids, "logits": logits}
 
 
+def seal(proof):
+    return hashlib.sha256(json.dumps(proof).encode()).hexdigest()
+
+
 # %% Dựng
 print("== Dựng ==")
 if not fresh:
@@ -106,7 +110,8 @@ for name, size in sizes.items():
 
 # %% Giữ bằng chứng
 if fresh:  # proof.json ghi sau cùng: có nó nghĩa là đã lưu xong
-    proof_file.write_text(json.dumps(observe(folder, model, tokenizer, TEXT)), encoding="utf-8")
+    proof = observe(folder, model, tokenizer, TEXT)
+    proof_file.write_text(json.dumps([proof, seal(proof)]), encoding="utf-8")
 if args.damage:
     name, change = BREAK[args.damage]
     (folder / name).write_bytes(change((folder / name).read_bytes()))
@@ -129,7 +134,9 @@ print(json.dumps(seen | {{"report": report, "parameters": model.num_parameters()
 print("\n== Tải lại ==")
 command = [sys.executable, "-X", "utf8", "-c", CHILD, str(folder), TEXT]
 try:
-    proof = json.loads(proof_file.read_text(encoding="utf-8"))
+    proof, sealed = json.loads(proof_file.read_text(encoding="utf-8"))
+    if seal(proof) != sealed:
+        raise ValueError("proof.json đã bị sửa")
     seen = json.loads(subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=300).stdout)
     same = {key: proof[key] == seen[key] for key in ("tensors", "tied", "ids")}
     changed = sorted({name for name, _ in proof["files"].items() ^ seen["files"].items()})

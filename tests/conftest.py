@@ -1,0 +1,112 @@
+"""Fixtures: a copy of the project that a test may damage, the built site, a server for it, a browser."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "node_modules*", "site", ".cache", "__pycache__", ".*_cache")
+
+
+@dataclass
+class Project:
+    """A copy of the project in a folder of its own."""
+
+    root: Path
+
+    def edit(self, path: str, old: str, new: str) -> int:
+        """Replace the first `old` in a file by `new`; the line (1-based) where `old` began."""
+        file = self.root / path
+        text = file.read_text(encoding="utf-8")
+        assert old in text, f"{path} no longer holds {old!r}: mend the test"
+        file.write_text(text.replace(old, new, 1), encoding="utf-8", newline="\n")
+        return text.count("\n", 0, text.index(old)) + 1
+
+    def build(self, *options: str) -> tuple[int, str]:
+        """Exit code and output of a strict build."""
+        command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(self.root / "site"), *options]
+        done = subprocess.run(command, cwd=self.root, env=environment(), capture_output=True, encoding="utf-8")
+        return done.returncode, done.stdout + done.stderr
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of child processes: UTF-8, offline, quiet."""
+    return {**os.environ, "PYTHONUTF8": "1", "HF_HUB_OFFLINE": "1", "NO_MKDOCS_2_WARNING": "1", **more}
+
+
+def copy_project(target: Path) -> Project:
+    """Copy what the project holds; node_modules is linked where the system allows it."""
+    shutil.copytree(ROOT, target, ignore=LEFT_OUT)
+    try:
+        (target / "node_modules").symlink_to(ROOT / "node_modules", target_is_directory=True)
+    except OSError:
+        shutil.copytree(ROOT / "node_modules", target / "node_modules")
+    return Project(target)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A fresh copy for one test."""
+    return copy_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, strictly built from a copy."""
+    copy = copy_project(tmp_path_factory.mktemp("site") / "project")
+    code, output = copy.build()
+    assert code == 0, output
+    return copy.root / "site"
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """A plain static server that does not log."""
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def address(site: Path) -> Iterator[str]:
+    """Address of a plain static server of the site, without the last slash."""
+    handler = functools.partial(QuietHandler, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium, driven by Playwright."""
+    from playwright.sync_api import sync_playwright
+
+    from browser import find_browser
+
+    path = find_browser()
+    assert path, "no browser: `dev.py test` installs one"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(path), args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()

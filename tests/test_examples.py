@@ -1,0 +1,198 @@
+"""Every example works alone, proves, refuses what is damaged, and still gives what its record says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+import notebooks
+import records
+import sections
+from conftest import ROOT, environment
+from run_examples import ways_to_break
+
+SCRIPTS = sorted((ROOT / "examples").glob("*/*/*.py"))
+NAMES = [script.stem for script in SCRIPTS]
+ROUND_TRIPS = [script for script in SCRIPTS if script.stem.endswith("_round_trip")]
+
+
+def run(script: Path, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in its own folder."""
+    command = [sys.executable, script.name, *options]
+    return subprocess.run(
+        command, cwd=script.parent, env=environment(TQDM_DISABLE="1", **env), capture_output=True, encoding="utf-8"
+    )
+
+
+@pytest.fixture(scope="session", params=ROUND_TRIPS, ids=lambda script: script.stem)
+def saved(request, tmp_path_factory):
+    """A script alone in an empty folder, and what it saved there with `--out saved` at its small size."""
+    folder = tmp_path_factory.mktemp("alone")
+    shutil.copy(request.param, folder)
+    script = folder / request.param.name
+    done = run(script, "--size", "tiny", "--out", "saved", "--json", "first.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return script
+
+
+@pytest.fixture
+def copy(saved, tmp_path):
+    """A copy of the script and its files, to damage."""
+    shutil.copytree(saved.parent, tmp_path / "copy")
+    return tmp_path / "copy" / saved.name
+
+
+def files_of(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Content and time of every file below a folder."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
+
+
+def test_proves_and_writes_its_results(saved):
+    results = json.loads((saved.parent / "first.json").read_text(encoding="utf-8"))
+    assert results.keys() <= {"exact", "approx", "timing"}
+    assert all(results["exact"]["checks"].values())
+
+
+def test_a_second_run_verifies_and_overwrites_nothing(saved):
+    before = files_of(saved.parent / "saved")
+    done = run(saved, "--out", "saved")
+    assert done.returncode == 0, done.stderr
+    assert files_of(saved.parent / "saved") == before
+
+
+def flip(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+
+
+DAMAGE = {
+    "a bit flipped": flip,
+    "cut short": lambda content: content[: len(content) * 2 // 3],
+    "emptied": lambda content: b"",
+    "something appended": lambda content: content + b" ",
+    "deleted": None,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_refuses_damaged_files(copy, damage):
+    out = copy.parent / "saved"
+    paths = [path for path in sorted(out.rglob("*")) if path.is_file()]
+    if damage != "a bit flipped":  # one small file stands for all
+        paths = [path for path in paths if path.name == "config.json" or path.suffix in (".safetensors", ".pt")]
+    for path in paths:
+        content = path.read_bytes()
+        change = DAMAGE[damage]
+        path.unlink() if change is None else path.write_bytes(change(content))
+        done = run(copy, "--out", "saved")
+        path.write_bytes(content)
+        assert done.returncode == 1, (path.name, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        assert done.stderr.strip().splitlines()[-1].startswith("TRƯỢT"), done.stderr
+
+
+def test_refuses_a_file_too_many_and_a_swapped_model(copy):
+    out = copy.parent / "saved"
+    extra = next(path for path in out.rglob("config.json")).with_name("extra.safetensors")
+    extra.write_bytes(b"x")
+    done = run(copy, "--out", "saved")
+    assert done.returncode == 1
+    assert "extra.safetensors" in done.stdout + done.stderr
+
+
+def test_leaves_foreign_folders_alone(copy):
+    foreign = copy.parent / "foreign"
+    foreign.mkdir()
+    (foreign / "letter.txt").write_text("mine", encoding="utf-8")
+    before = files_of(foreign)
+    for options in (["--out", "foreign"], ["--out", "foreign", "--break", ways_to_break(records.read(copy))[0]]):
+        done = run(copy, *options)
+        assert done.returncode == 2
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert files_of(foreign) == before
+    assert run(copy, "--out", "saved", "--break", ways_to_break(records.read(copy))[0]).returncode == 2
+
+
+def test_says_in_one_line_that_a_package_is_missing(copy):
+    (copy.parent / "transformers.py").write_text("raise ImportError('x', name='transformers')", encoding="utf-8")
+    done = run(copy, "--size", "tiny")
+    assert done.returncode == 3
+    assert "transformers" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_usage_errors_end_with_two(saved):
+    assert run(saved, "--size", "huge").returncode == 2
+    assert run(saved, "--size", "tiny", "--json", "no/folder.json").returncode == 2
+
+
+def test_a_model_of_ones_own(copy):
+    """`--model` takes a folder of the same shape as the real gpt2; torn: 1, missing: 2."""
+    model = copy.parent / "saved" / "model"
+    if "--model" not in records.read(copy) or not (model / "model.safetensors").exists():
+        pytest.skip("this script takes no model of one's own")
+    assert run(copy, "--model", str(model)).returncode == 0
+    weights = (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(weights[:-1000])
+    torn = run(copy, "--model", str(model))
+    assert torn.returncode == 1
+    assert "Traceback" not in torn.stderr
+    missing = run(copy, "--model", str(copy.parent / "nowhere"))
+    assert missing.returncode == 2
+    assert len(missing.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_records_match(script):
+    """Re-run: whole when the record says that it is quick, at the small size otherwise; every way to break fails."""
+    command = [
+        sys.executable,
+        str(ROOT / "scripts/run_examples.py"),
+        "--check",
+        "--quick",
+        f"{script.parent.name}/{script.name}",
+    ]
+    done = subprocess.run(command, env=environment(), capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_the_docstring_promises_no_less_than_was_measured(script):
+    promised = re.search(
+        r"Tốn \(cỡ mặc định\): không quá (\d+) giây, ([\d,]+) GiB bộ nhớ, ([\d,]+) GiB đĩa", records.read(script)
+    )
+    assert promised, "the docstring says what a run costs"
+    seconds, memory, disk = (float(number.replace(",", ".")) for number in promised.groups())
+    measured = records.load(script).data["provenance"]
+    assert measured["wall_seconds"] <= seconds
+    assert measured["peak_rss_mib"] <= memory * 1024
+    assert measured["peak_disk_mib"] <= disk * 1024
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_cells_and_printed_headings_agree(script):
+    source = records.read(script)
+    printed = re.findall(r'print\("(?:\\n)?== (.+) =="\)', source)
+    assert printed
+    for cell in sections.cells_of(source):
+        own = re.findall(r'print\("(?:\\n)?== (.+) =="\)', cell.code)
+        assert own in ([], [cell.title])
+
+
+def test_run_all_works_in_a_notebook(tmp_path):
+    record = records.load(next(script for script in SCRIPTS if script.stem == "hugging_face_round_trip"))
+    notebook = nbformat.reads(notebooks.notebook_of(record, "x"), as_version=4)
+    for cell in notebook.cells:  # the same cells, at the small size
+        cell.source = cell.source.replace('default="gpt2"', 'default="tiny"')
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
+    assert "ĐÃ CHỨNG MINH" in printed

@@ -1,0 +1,190 @@
+"""Records: keys, formats, conditions, staleness, comparison, renewal."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+
+import pytest
+
+import record_diff
+import records
+import values
+from conftest import ROOT, environment
+
+DATA = {
+    "exact": {"files": {"model.safetensors": 10, "a": {"b": 1}}, "same": 1},
+    "approx": {"ratio": {"value": 0.925, "rel": 0.01}, "same": {"value": 2.0, "abs": 0.1}},
+    "timing": {"save_seconds": 0.2137},
+    "exit_code": 0,
+}
+
+
+def test_keys_may_hold_dots_and_leave_out_the_section():
+    assert records.lookup(DATA, "files.model.safetensors") == (10, "exact")
+    assert records.lookup(DATA, "exact.files.a.b") == (1, "exact")
+    assert records.lookup(DATA, "ratio") == (0.925, "approx")
+    for key in ("files", "nothing", "same"):
+        with pytest.raises(records.RecordError):
+            records.lookup(DATA, key)
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "shown"),
+    [
+        (124439808, "", "124.439.808"),
+        (497774208, "MiB", "474,7 MiB"),
+        (497774208, "MB", "497,8 MB"),
+        (497774208, ".2GiB", "0,46 GiB"),
+        (14976, "B", "14.976 byte"),
+        (1234.5, "", "1.234,5"),
+        (0.925, "%", "92,5 %"),
+        (0.92516, ".2f", "0,93"),
+        (-3, "", "−3"),
+        (0.0688, ".1e", "6,9·10⁻²"),
+        (True, "", "có"),
+        (False, "pass", "trượt"),
+        (["a", "b"], "", "a, b"),
+    ],
+)
+def test_vietnamese_writing(value, form, shown):
+    assert values.show(value, form) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "condition", "holds"),
+    [
+        (0.925, "> 0,9", True),
+        (0.9, "> 0,9", False),
+        (1500, ">= 1.500", True),
+        (1500, "< 1.500,5", True),
+        (1, "= 1", True),
+        (True, "= có", True),
+        (True, "= 1", False),
+        (False, "!= có", True),
+        ("cpu", '= "cpu"', True),
+        ("cpu", "> 1", False),
+        (1, "≈ 1", False),
+        (1, "> một", False),
+    ],
+)
+def test_conditions(value, condition, holds):
+    if holds:
+        values.check(value, condition)
+    else:
+        with pytest.raises(values.ValueProblem):
+            values.check(value, condition)
+
+
+def test_pins_are_those_that_a_script_needs():
+    pins = {"torch": "2.13.0", "transformers": "5", "safetensors": "0.8", "pyyaml": "6", "mkdocs": "1"}
+    script = '"""Cần: pip install torch safetensors"""\nimport yaml\nCHILD = """\nfrom transformers import x\n"""'
+    assert records.pins_of(script, pins).keys() == {"torch", "transformers", "safetensors", "pyyaml"}
+
+
+def test_differences_are_found_and_tolerances_kept():
+    new = copy.deepcopy(DATA)
+    new["approx"]["ratio"]["value"] = 0.93
+    new["timing"]["save_seconds"] = 9.0
+    assert record_diff.compare(DATA, new) == []
+    new["approx"]["ratio"]["value"] = 0.95
+    new["exact"]["same"] = 2
+    del new["exact"]["files"]["a"]
+    lines = record_diff.compare(DATA, new)
+    assert len(lines) == 3
+    assert any("approx.ratio" in line for line in lines)
+
+
+def test_a_printed_time_stands_for_its_key():
+    new = copy.deepcopy(DATA)
+    new["timing"]["save_seconds"] = 1.5
+    assert record_diff.compare_transcripts(DATA, "lưu 0.21 s\n", new, "lưu 1.50 s\n") == []
+    assert record_diff.compare_transcripts(DATA, "lưu 0.21 s\n", new, "lưu 1.60 s\n")
+    assert record_diff.compare_transcripts(DATA, "149 tensor\n", new, "148 tensor\n")
+
+
+def test_the_repository_holds_no_stale_record():
+    for script in sorted((ROOT / "examples").glob("*/*/*.py")):
+        assert records.load(script).problems == []
+
+
+SCRIPT = '''"""Đo: x.
+
+Cần: pip install tqdm
+"""
+
+# %% Đo
+import json
+import sys
+import time
+
+seconds, count = SECONDS, COUNT
+print("== Đo ==")
+print(f"lưu {seconds:.2f} s, {count} tệp")
+with open(sys.argv[sys.argv.index("--json") + 1], "w") as file:
+    json.dump({"exact": {"count": count}, "timing": {"seconds": seconds}}, file)
+'''
+
+
+def measuring(script, seconds: str, count: str) -> None:
+    """Write a script that measures what it is told to."""
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(SCRIPT.replace("SECONDS", seconds).replace("COUNT", count), encoding="utf-8")
+
+
+def examples(project, *words):
+    """Run the runner of a copy."""
+    command = [sys.executable, str(project.root / "scripts/run_examples.py"), *words]
+    return subprocess.run(command, env=environment(), capture_output=True, encoding="utf-8")
+
+
+def test_a_record_is_made_kept_renewed_and_checked(project):
+    script = project.root / "examples/fine-tuning/timing/measure.py"
+    result = script.parent / "results/measure.json"
+    measuring(script, "0.25", "3")
+    done = examples(project, "measure")
+    assert done.returncode == 0, done.stdout + done.stderr
+    first = json.loads(result.read_text(encoding="utf-8"))
+    assert first["exact"] == {"count": 3}
+    assert first["provenance"]["pins"].keys() == {"tqdm"}
+    assert (script.parent / "results/measure.txt").read_text(encoding="utf-8").startswith("$ python measure.py\n")
+    assert "còn mới" in examples(project, "measure").stdout
+    assert examples(project, "measure", "--check").returncode == 0
+
+    measuring(
+        script, "0.75", "3"
+    )  # another script, the same result but for the time: only hash and versions are renewed
+    assert examples(project, "measure", "--check").returncode == 1
+    assert examples(project, "measure").returncode == 0
+    second = json.loads(result.read_text(encoding="utf-8"))
+    assert second["timing"] == first["timing"]
+    assert second["provenance"]["script_sha256"] != first["provenance"]["script_sha256"]
+
+    measuring(script, "0.75", "4")
+    assert examples(project, "measure").returncode == 0
+    assert json.loads(result.read_text(encoding="utf-8"))["exact"] == {"count": 4}
+
+    script.write_text("import sys; sys.exit(1)", encoding="utf-8")
+    kept = result.read_bytes()
+    failed = examples(project, "measure")
+    assert failed.returncode == 1
+    assert "mã thoát 1" in failed.stdout
+    assert result.read_bytes() == kept
+
+    script.write_text("import time; time.sleep(60)", encoding="utf-8")
+    late = examples(project, "measure", "--time-limit", "2")
+    assert late.returncode == 1
+    assert "quá 2 giây" in late.stdout
+    assert examples(project, "no-such-example").returncode == 2
+
+
+def test_check_prints_a_readable_difference(project):
+    measuring(project.root / "examples/fine-tuning/timing/measure.py", "0.5", "time.time_ns()")
+    assert examples(project, "measure").returncode == 0
+    done = examples(project, "measure", "--check")
+    assert done.returncode == 1
+    assert "không còn cho kết quả như bản ghi" in done.stdout
+    assert "exact.count:" in done.stdout
+    assert "+lưu 0.50 s" in done.stdout

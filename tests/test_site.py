@@ -1,0 +1,152 @@
+"""The built site: formulas, links, files, notebook, and what a real browser meets."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from bs4 import BeautifulSoup
+
+from conftest import ROOT
+from links import broken
+
+PAGES = {
+    "portal": "/",
+    "lesson": "/fine-tuning/saving-and-loading/",
+    "notebook": "/fine-tuning/saving-and-loading/hugging_face_round_trip/",
+}
+EXAMPLE = "fine-tuning/saving-and-loading/hugging_face_round_trip"
+
+
+def soup(site, page):
+    return BeautifulSoup((site / page.lstrip("/") / "index.html").read_text(encoding="utf-8"), "html.parser")
+
+
+def test_every_link_and_anchor_resolves(site):
+    assert broken(site) == []
+
+
+@pytest.mark.parametrize("page", PAGES.values())
+def test_no_raw_tex_and_no_failed_formula(site, page):
+    document = soup(site, page)
+    assert not document.select(".katex-error")
+    for formula in document.select(".arithmatex"):
+        assert formula.select_one("math"), formula
+    for hidden in document.select("pre, code, script, style, math, svg"):
+        hidden.decompose()
+    text = document.get_text()
+    assert not re.search(r"\\[A-Za-z]{2,}|\\[(\[]|\$\$|\[\[", text)
+
+
+def test_the_lesson_has_formulas(site):
+    formulas = soup(site, PAGES["lesson"]).select("math annotation")
+    assert any("124.439.808" in formula.get_text() for formula in formulas)
+
+
+@pytest.mark.parametrize("page", PAGES.values())
+def test_pages_are_whole(site, page):
+    document = soup(site, page)
+    assert document.html["lang"] == "vi"
+    assert len(document.find_all("h1")) == 1
+    assert document.title.get_text().strip()
+    assert not document.select(".record-problem")
+    for tag in document.select("[src], link[href]"):
+        target = tag.get("src") or tag.get("href")
+        if "canonical" not in (tag.get("rel") or []):
+            assert not re.match(r"(https?:)?//", target), tag
+
+
+def test_numbers_are_written_as_vietnamese_readers_write_them(site):
+    shown = {value.get_text().replace("\xa0", " ") for value in soup(site, PAGES["lesson"]).select("data[value]")}
+    assert {"474,7 MiB", "497.774.208 byte"} <= shown
+
+
+def test_the_script_and_the_transcript_are_published_as_they_are(site):
+    source = (ROOT / "examples" / f"{EXAMPLE}.py").read_text(encoding="utf-8")
+    assert (site / f"{EXAMPLE}.py").read_text(encoding="utf-8") == source
+    folder, _, name = EXAMPLE.rpartition("/")
+    transcript = (ROOT / "examples" / folder / "results" / f"{name}.txt").read_text(encoding="utf-8")
+    assert (site / f"{EXAMPLE}.txt").read_text(encoding="utf-8") == transcript
+    whole = [block.get_text() for block in soup(site, PAGES["lesson"]).select("details code")]
+    assert any(block.strip() == source.strip() for block in whole)
+
+
+def test_the_notebook_holds_the_recorded_output(site):
+    notebook = json.loads((site / EXAMPLE / "hugging_face_round_trip.ipynb").read_text(encoding="utf-8"))
+    printed = "".join("".join(out["text"]) for cell in notebook["cells"] for out in cell.get("outputs", []))
+    assert "ĐÃ CHỨNG MINH" in printed
+    page = soup(site, PAGES["notebook"])
+    assert "ĐÃ CHỨNG MINH" in page.get_text()
+    assert not page.select(".jupyter-wrapper style, .jupyter-wrapper script")
+
+
+def test_the_portal_says_what_exists(site):
+    portal = soup(site, PAGES["portal"])
+    links = [link["href"] for link in portal.select("article a[href]")]
+    assert "fine-tuning/saving-and-loading/" in links
+    unwritten = [item.get_text() for item in portal.select("article details li")]
+    assert any(item.startswith("06.01") for item in unwritten)
+    assert not any(item.startswith("07.20") for item in unwritten)
+    assert not portal.select("article details a")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 820, 1440])
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_a_browser_meets_no_error_and_no_other_host(browser, address, page, width, scheme):
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    tab = context.new_page()
+    errors, foreign = [], []
+    tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on("requestfailed", lambda request: errors.append(request.url))
+    tab.on("request", lambda request: foreign.append(request.url) if not request.url.startswith(address) else None)
+    tab.goto(address + page, wait_until="networkidle")
+    assert errors == []
+    assert [url for url in foreign if not url.startswith(("data:", "blob:"))] == []
+    root = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    assert root[0] <= root[1], "the page itself scrolls sideways"
+    background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    channels = [int(number) for number in re.findall(r"\d+", background)[:3]]
+    assert (sum(channels) > 600) == (scheme == "light"), background
+    context.close()
+
+
+def test_readable_without_javascript(browser, address):
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(address + PAGES["lesson"])
+    assert tab.get_by_text("Mô hình vừa dựng có nhiều tensor").is_visible()
+    assert tab.locator(".katex-html").first.is_visible()
+    assert tab.locator("figure svg").is_visible()
+    question = tab.locator("details", has_text="Báo cáo tải rỗng. Bạn kết luận được gì?")
+    assert not question.locator("p").is_visible()
+    question.locator("summary").click()
+    assert question.locator("p").is_visible()
+    context.close()
+
+
+def test_the_copy_button_copies_the_whole_script(browser, address):
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    tab = context.new_page()
+    tab.goto(address + PAGES["lesson"])
+    script = tab.locator("details.example")
+    script.locator("summary").click()
+    script.locator("button.md-code__button[title], button.md-clipboard").first.click()
+    copied = tab.evaluate("navigator.clipboard.readText()")
+    source = (ROOT / "examples" / f"{EXAMPLE}.py").read_text(encoding="utf-8")
+    assert copied.strip() == source.strip()
+    context.close()
+
+
+def test_the_theme_switch_goes_round(browser, address):
+    context = browser.new_context(color_scheme="light", viewport={"width": 1440, "height": 900})
+    tab = context.new_page()
+    tab.goto(address + "/")
+    seen = []
+    for _ in range(3):
+        tab.locator("form[data-md-component=palette] label:visible").click()
+        seen.append(tab.evaluate("document.body.getAttribute('data-md-color-scheme')"))
+    assert seen == ["default", "slate", "default"]
+    context.close()

@@ -1,0 +1,182 @@
+"""A strict build refuses every defect that can be planted, and names the file and the line."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+LESSON = "docs/fine-tuning/saving-and-loading/index.md"
+RESULTS = "examples/fine-tuning/saving-and-loading/results/hugging_face_round_trip"
+SCRIPT = "examples/fine-tuning/saving-and-loading/hugging_face_round_trip.py"
+ANCHOR = "## Cái gì nằm trên đĩa\n"  # plants go right after this heading
+KEY = "hugging_face_round_trip:files.model.safetensors"
+
+# name: (what is planted after the heading, what the build must say about the planted line)
+ON_THE_PAGE = {
+    "digit in a paragraph": ("Mô hình nặng 474 MiB.", "chữ số gõ tay"),
+    "digit in a list": ("- Nặng 474 MiB.", "chữ số gõ tay"),
+    "digit in a table": ("| a | b |\n| --- | --- |\n| nặng | 474 |", "chữ số gõ tay"),
+    "digit in a heading": ("### Nặng 474 MiB", "chữ số gõ tay"),
+    "digit in an admonition's title": ('!!! note "Có 474 tệp"', "chữ số gõ tay"),
+    "digit in emphasis": ("Nặng **474** MiB.", "chữ số gõ tay"),
+    "digit in a link's text": ("[Nặng 474](https://example.org/)", "chữ số gõ tay"),
+    "digit in alternative text": ("![Nặng 474](https://example.org/x.png)", "chữ số gõ tay"),
+    "digit in HTML": ("<p>Nặng 474 MiB</p>", "chữ số gõ tay"),
+    "digit in an HTML entity": ("Nặng &#52; MiB", "chữ số gõ tay"),
+    "superscript digit": ("Diện tích m²", "chữ số gõ tay"),
+    "digit in a figure's caption": ("[[hugging_face_round_trip figure: Nặng 474]]", "chữ số gõ tay"),
+    "digit beside prices": ("Từ $5 đến $6 mỗi giờ", "chữ số gõ tay"),
+    "unknown macro": (r"Ở đây $\tensorx$ là", "công thức sai"),
+    "unbalanced brace": ("$$\n\\frac{1}{2\n$$", "công thức sai"),
+    "double subscript": ("$a_b_c$", "công thức sai"),
+    "copied rule in a formula": ("$a ====== b$", "==="),
+    "formula in a heading": ("### Cỡ $S$", "tiêu đề"),
+    "TeX outside a formula": ("Ở đây \\theta là", "TeX nằm ngoài"),
+    "misspelt key": (f"[[{KEY}x MiB]]", "không có khoá"),
+    "key that is a group": ("[[hugging_face_round_trip:files]]", "một nhóm"),
+    "unknown format": (f"[[{KEY} parsec]]", "định dạng"),
+    "record that the page does not name": ("[[other:files]]", "results"),
+    "failed condition": (f"[[{KEY} MiB > 500.000.000]]", "điều kiện không còn đúng"),
+    "failed hidden condition": ("[[?hugging_face_round_trip:checks.weights = không]]", "điều kiện không còn đúng"),
+    "missing section": ("[[hugging_face_round_trip#khong-co]]", "không có đoạn"),
+    "missing output": ("[[hugging_face_round_trip#quan-sat output]]", "không in đoạn"),
+    "missing run": ("[[hugging_face_round_trip#luu output --break nothing]]", "không có lần chạy"),
+    "snippet inside a sentence": ("Xem [[hugging_face_round_trip#luu]]", "đứng một mình"),
+    "citation without a source": ("[[cite:3,8 triệu @nowhere]]", "không có nguồn"),
+    "unknown syntax": ("[[?]]", "cú pháp"),
+    "decomposed Unicode": ("Mo\u0302 hi\u0300nh", "NFC"),
+}
+
+
+@pytest.mark.parametrize("name", ON_THE_PAGE)
+def test_refuses_on_the_page(name, project):
+    plant, complaint = ON_THE_PAGE[name]
+    line = project.edit(LESSON, ANCHOR, f"{ANCHOR}\n{plant}\n") + 2
+    code, output = project.build()
+    assert code != 0, output
+    last = line + plant.count("\n")
+    found = [
+        int(match[1]) for match in re.finditer(rf"{re.escape(LESSON)}:(\d+): (.*)", output) if complaint in match[2]
+    ]
+    assert any(line <= number <= last for number in found), (line, output)
+
+
+def test_refuses_a_missing_record(project):
+    (project.root / f"{RESULTS}.json").unlink()
+    code, output = project.build()
+    assert code != 0
+    assert re.search(rf"{re.escape(LESSON)}:\d+: chưa có bản ghi .*dev\.py examples hugging_face_round_trip", output)
+
+
+@pytest.mark.parametrize("suffix", ["json", "txt", "svg"])
+def test_refuses_an_edited_record(project, suffix):
+    path = project.root / f"{RESULTS}.{suffix}"
+    text = path.read_text(encoding="utf-8")
+    at = text.index("497") if "497" in text else text.index("9")
+    path.write_text(text[:at] + "5" + text[at + 1 :], encoding="utf-8", newline="\n")
+    code, output = project.build()
+    assert code != 0
+    assert re.search(rf"{re.escape(LESSON)}:\d+: niêm phong", output), output
+
+
+def test_refuses_a_changed_script(project):
+    project.edit(SCRIPT, "torch.manual_seed(0)", "torch.manual_seed(1)")
+    code, output = project.build()
+    assert code != 0
+    assert re.search(rf"{re.escape(LESSON)}:\d+: bản ghi .* đã cũ \(script đã đổi\)", output), output
+
+
+def test_refuses_a_changed_pin(project):
+    project.edit("requirements.txt", "torch==2.13.0", "torch==2.13.1")
+    code, output = project.build()
+    assert code != 0
+    assert re.search(rf"{re.escape(LESSON)}:\d+: bản ghi .* đã cũ \(torch đã đổi phiên bản\)", output), output
+
+
+def test_line_ends_do_not_make_a_record_stale(project):
+    for path in (SCRIPT, LESSON, f"{RESULTS}.json", f"{RESULTS}.txt", "docs/index.md"):
+        file = project.root / path
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    code, output = project.build()
+    assert code == 0, output
+
+
+@pytest.mark.parametrize(
+    ("plant", "complaint"),
+    [
+        ("[x](khong-co.md)", "khong-co.md"),
+        ("[x](#khong-co)", "khong-co"),
+        ("[x](../../index.md#khong-co)", "khong-co"),
+        ("[x](hugging_face_round_trip.zip)", "hugging_face_round_trip.zip"),
+        ('<a href="khong-co/">x</a>', "khong-co"),
+        ('<a href="#khong-co">x</a>', "khong-co"),
+        ('<img src="khong-co.png" alt="x">', "khong-co.png"),
+    ],
+)
+def test_refuses_broken_links(project, plant, complaint):
+    project.edit(LESSON, ANCHOR, f"{ANCHOR}\n{plant}\n")
+    code, output = project.build()
+    assert code != 0
+    warnings = [line for line in output.splitlines() if line.startswith("WARNING")]
+    assert any(complaint in line and "fine-tuning/saving-and-loading/index" in line for line in warnings), output
+
+
+def test_refuses_a_lesson_that_the_navigation_forgets(project):
+    project.edit("mkdocs.yml", "          - fine-tuning/saving-and-loading/index.md\n", "")
+    code, output = project.build()
+    assert code != 0
+    assert "không có trong nav" in output
+
+
+def test_accepts_honest_markdown(project):
+    honest = """
+1. Một [[def:4 byte]], ra đời [[date:2019]], từ bản [[version:2.6]].
+2. Xem arXiv:2001.08361, doi 10.1145/3442188, <https://example.org/2024/1>, [bài](https://example.org/7 "bảy").
+
+   Trong danh sách: `x = 1`, $x_1 = [[hugging_face_round_trip:parameters]]$, [[hugging_face_round_trip:parameters]].
+
+| Số | Giá trị |
+| --- | --- |
+| $P$ | [[hugging_face_round_trip:parameters > 124.439.807]] |
+
+=== "PyTorch"
+
+    ```python
+    x = [[1, 2], [3, 4]]  # $5
+    ```
+
+=== "Hugging Face"
+
+    [[hugging_face_round_trip#luu]]
+
+!!! note "Chú ý"
+
+    $$
+    \\text{độ đo với số } \\frac{1}{2}
+    $$
+
+[[cite:3,8 triệu @some]] và[^some].
+
+[^some]: Ai đó. [Nguồn](https://example.org/1).
+"""
+    project.edit(LESSON, ANCHOR, ANCHOR + honest)
+    code, output = project.build()
+    assert code == 0, output
+    html = (project.root / "site/fine-tuning/saving-and-loading/index.html").read_text(encoding="utf-8")
+    assert "124{,}" not in html
+    assert re.search(r"độ đo với số", html)
+
+
+def test_a_value_shows_its_mark_without_strict(project):
+    record = project.root / f"{RESULTS}.json"
+    data = json.loads(record.read_text(encoding="utf-8"))
+    data["exact"]["parameters"] += 1
+    record.write_text(json.dumps(data), encoding="utf-8")
+    project.edit("mkdocs.yml", "strict: !ENV [DOCS_STRICT, false]", "strict: false")
+    code, output = project.build("--no-strict")
+    assert code == 0, output
+    html = (project.root / "site/fine-tuning/saving-and-loading/index.html").read_text(encoding="utf-8")
+    assert 'class="record-problem"' in html
+    assert "dev.py examples hugging_face_round_trip" in html
