@@ -171,6 +171,9 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
     """Keep formulas out of the search index; drop the stylesheets and scripts that a notebook page brings."""
     if page.file.src_uri.endswith(".ipynb"):
         content = re.sub(r"<(style|script)\b.*?</\1>", "", content, flags=re.DOTALL)
+        # Each cell's code comes twice, once for a copy button that does not work without the scripts.
+        content = re.sub(r'<div class="clipboard-copy-txt".*?</div>', "", content, flags=re.DOTALL)
+        content = content.replace('class="highlight-ipynb', 'class="highlight')
     return content.replace(' class="arithmatex">', ' class="arithmatex" data-search-exclude>')
 
 

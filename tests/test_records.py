@@ -153,9 +153,7 @@ def test_a_record_is_made_kept_renewed_and_checked(project):
     assert "còn mới" in examples(project, "measure").stdout
     assert examples(project, "measure", "--check").returncode == 0
 
-    measuring(
-        script, "0.75", "3"
-    )  # another script, the same result but for the time: only hash and versions are renewed
+    measuring(script, "0.75", "3")  # the same result but for the time: only hash and versions are renewed
     assert examples(project, "measure", "--check").returncode == 1
     assert examples(project, "measure").returncode == 0
     second = json.loads(result.read_text(encoding="utf-8"))

@@ -42,7 +42,7 @@ ON_THE_PAGE = {
     "failed hidden condition": ("[[?hugging_face_round_trip:checks.weights = không]]", "điều kiện không còn đúng"),
     "missing section": ("[[hugging_face_round_trip#khong-co]]", "không có đoạn"),
     "missing output": ("[[hugging_face_round_trip#quan-sat output]]", "không in đoạn"),
-    "missing run": ("[[hugging_face_round_trip#luu output --break nothing]]", "không có lần chạy"),
+    "missing run": ("[[hugging_face_round_trip#tep-da-luu output --break nothing]]", "không có lần chạy"),
     "snippet inside a sentence": ("Xem [[hugging_face_round_trip#luu]]", "đứng một mình"),
     "citation without a source": ("[[cite:3,8 triệu @nowhere]]", "không có nguồn"),
     "unknown syntax": ("[[?]]", "cú pháp"),

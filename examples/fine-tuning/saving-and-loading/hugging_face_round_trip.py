@@ -74,16 +74,25 @@ def seal(proof):
     return hashlib.sha256(json.dumps(proof).encode()).hexdigest()
 
 
+# %% Cách tải
+
+
+def load(folder):
+    """Mô hình, tokenizer, và báo cáo tải: rỗng nghĩa là không tensor nào thiếu, thừa hay lệch cỡ."""
+    model, report = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    return model, tokenizer, {key: sorted(map(str, found)) for key, found in report.items() if found}
+
+
 # %% Dựng
 print("== Dựng ==")
 if not fresh:
     model = None  # thư mục đã có mô hình: không dựng, không lưu, chỉ tải và đối chứng
 elif args.model:
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(args.model, output_loading_info=True)
-        tokenizer = AutoTokenizer.from_pretrained(args.model)
-        if any(report.values()):
-            raise ValueError("thiếu hoặc thừa tensor, hoặc đây không phải mô hình ngôn ngữ")
+        model, tokenizer, report = load(args.model)
+        if report:
+            raise ValueError(f"báo cáo tải không rỗng: {report}")
     except Exception as error:
         code = 1 if Path(args.model, "config.json").exists() else 2  # 1: mô hình hỏng; 2: không phải mô hình
         parser.exit(code, f"Không tải được {args.model}: {str(error).splitlines()[0]}\n")
@@ -100,10 +109,12 @@ else:
 print(f"{model.num_parameters()} tham số; tokenizer có {len(tokenizer)} token" if model else "đã lưu từ lần trước")
 
 # %% Lưu
-print("\n== Lưu ==")
 if fresh:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+# %% Tệp đã lưu
+print("\n== Tệp đã lưu ==")
 sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
 for name, size in sizes.items():
     print(f"{size:>11} byte  {name}")
@@ -120,13 +131,11 @@ if args.damage:
 CHILD = f"""
 import hashlib, json, pathlib, sys, torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+{inspect.getsource(load)}
 {inspect.getsource(observe)}
 folder = pathlib.Path(sys.argv[1])
-model, report = AutoModelForCausalLM.from_pretrained(
-    folder, use_safetensors=True, output_loading_info=True)
-tokenizer = AutoTokenizer.from_pretrained(folder)
+model, tokenizer, report = load(folder)
 seen = observe(folder, model, tokenizer, text=sys.argv[2])
-report = {{key: sorted(map(str, found)) for key, found in report.items() if found}}
 print(json.dumps(seen | {{"report": report, "parameters": model.num_parameters()}}))
 """
 
