@@ -16,10 +16,8 @@ def notebook_of(record: Record, lesson_title: str) -> str:
     summary, _, rest = sections.docstring_of(script).partition("\n")
     summary = summary.rstrip(".")
     opening = f"# {summary}\n\nBài học: **{lesson_title}**. Tệp này làm từ `{record.script.name}` và bản ghi của nó."
-    cells: list[dict[str, Any]] = [
-        markdown("opening", opening),
-        markdown("usage", f"```text\n{textwrap.dedent(rest).rstrip().removeprefix('\n')}\n```"),
-    ]
+    usage = textwrap.dedent(rest).strip("\n")
+    cells: list[dict[str, Any]] = [markdown("opening", opening), markdown("usage", f"```text\n{usage}\n```")]
     for number, cell in enumerate(sections.cells_of(script), 1):
         cells.append(markdown(f"title-{number}", f"## {cell.title}"))
         cells.append(code(f"code-{number}", cell.code, number, printed(record, cell)))
