@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import posixpath
 
+import sections
 from pages import fenced
 from records import Record, read
 from values import number, show
@@ -43,9 +44,11 @@ def card(record: Record, base: str) -> str:
     }
     rows = "".join(f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts.items())
     install = "pip install " + " ".join(f"{name}=={version}" for name, version in known["pins"].items())
+    summary = sections.docstring_of(read(record.script)).partition("\n")[0]
     lines = number(len(read(record.script).splitlines()))
     return "\n\n".join(
         [
+            f'<p class="run-title"><code>{record.script.name}</code> {html.escape(summary)}</p>',
             f'<dl class="run-facts">{rows}</dl>',
             f"[Tải script]({stem}.py){{ .md-button download }} [Mở notebook]({stem}.ipynb){{ .md-button }} "
             f"[Bản ghi lần chạy]({stem}.txt){{ .md-button }}",

@@ -1,0 +1,164 @@
+"""Lưu state_dict của một mô hình PyTorch, tải lại trong tiến trình mới, chứng minh nó y nguyên.
+
+    python state_dict_round_trip.py                  # cỡ GPT-2 small, trọng số ngẫu nhiên, không cần mạng
+    python state_dict_round_trip.py --size tiny      # mô hình tí hon, để thử nhanh
+    python state_dict_round_trip.py --out luu        # giữ tệp; chạy lần nữa: chỉ tải và đối chứng
+    python state_dict_round_trip.py --break untie    # quên một dòng khi tải: đối chứng phải trượt
+
+Tốn (cỡ mặc định): không quá 60 giây, 3 GiB bộ nhớ, 1 GiB đĩa.
+Cần: pip install torch transformers
+Mã thoát: 0 đã chứng minh; 1 trượt hoặc tệp hỏng; 2 không bắt đầu được; 3 thiếu gói.
+"""
+
+# %% Chuẩn bị
+import argparse
+import hashlib
+import inspect
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+BREAK = {  # cách phá: (phá cái gì, phép đổi)
+    # lật bit thấp nhất của một số ở giữa tệp: trong .pt dữ liệu nằm thô, bắt đầu ở bội của 64 byte
+    "weight": ("file", lambda raw: raw[: (i := len(raw) // 128 * 64)] + bytes([raw[i] ^ 1]) + raw[i + 1 :]),
+    # lưu nhầm từ mô hình còn bọc trong DistributedDataParallel: mọi tên thêm «module.»
+    "prefix": ("state", lambda state: {f"module.{name}": tensor for name, tensor in state.items()}),
+    # tệp đúng hết, chỉ mã tải quên một dòng
+    "untie": ("code", lambda code: code.replace("model.tie_weights()", "")),
+}
+# GPT2Config() để nguyên là GPT-2 small
+SIZES = {"gpt2": {}, "tiny": {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128}}
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+parser.add_argument("--size", choices=SIZES, default="gpt2", help="cỡ của mô hình")
+parser.add_argument("--out", type=Path, help="thư mục giữ các tệp (mặc định: thư mục tạm, tự xoá)")
+parser.add_argument("--json", type=argparse.FileType("w", encoding="utf-8"), help="ghi kết quả vào tệp này")
+parser.add_argument("--break", dest="damage", choices=BREAK, help="phá một chỗ, để xem đối chứng trượt")
+args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong notebook: mọi mặc định
+try:
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+except ImportError as error:
+    parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch transformers\n")
+
+out = args.out or Path((temporary := tempfile.TemporaryDirectory()).name)
+folder, proof_file = out / "model", out / "proof.json"
+try:
+    fresh = not any(path.is_file() for path in out.rglob("*"))
+    if not (fresh or folder.is_dir() or proof_file.is_file()) or (args.damage and not fresh):
+        raise FileExistsError("đã có thứ khác, hoặc --break không đi với nó")
+    folder.mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    parser.exit(2, f"Không dùng được {out}: {error.strerror or error}. Hãy chọn thư mục mới cho --out.\n")
+target, change = BREAK.get(args.damage, (None, None))
+
+# %% Quan sát
+
+
+def observe(model):
+    """Những gì phải y nguyên: từng byte của tensor, tên nào chung một tensor, số tham số, logits cuối."""
+    tensors, owners = {}, {}
+    for name, t in [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]:
+        raw = t.detach().contiguous().flatten().view(torch.uint8).numpy()
+        tensors[name] = [str(t.dtype), list(t.shape), hashlib.sha256(raw).hexdigest()]
+        owners.setdefault(id(t), []).append(name)
+    with torch.no_grad():  # câu thử là dãy id: state_dict không kèm tokenizer
+        logits = model(torch.arange(0, 512, 32)[None]).logits[0, -1].tolist()
+    tied = [" = ".join(names) for names in owners.values() if len(names) > 1]
+    return {"tensors": tensors, "tied": tied, "parameters": model.num_parameters(), "logits": logits}
+
+
+# SHA-256 của từng tệp trong thư mục.
+def digests(folder):
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+# Bằng chứng dạng JSON, đứng sau SHA-256 của chính nó: sửa một chữ cũng lộ.
+def sealed(proof):
+    return json.dumps([hashlib.sha256(json.dumps(proof).encode()).hexdigest(), proof])
+
+
+# %% Dựng
+print("== Dựng ==")
+if fresh:
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(**SIZES[args.size], bos_token_id=0, eos_token_id=0)).eval()
+    with torch.no_grad():  # tensor mới hay toàn 0 hoặc toàn 1: mất rồi tạo lại vẫn "đúng". Nên xáo hết.
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.02)
+print(f"{model.num_parameters()} tham số" if fresh else "đã lưu từ lần trước")
+
+# %% Lưu
+print("\n== Lưu ==")
+if fresh:
+    torch.save(model.state_dict(), folder / "model.pt")  # chỉ có tên và tensor
+    model.config.to_json_file(folder / "config.json")  # hình dạng mô hình không nằm trong state_dict: lưu riêng
+if target == "state":
+    torch.save(change(model.state_dict()), folder / "model.pt")
+sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+print(*(f"{size:>11} byte  {name}" for name, size in sizes.items()), sep="\n")
+
+# %% Giữ bằng chứng
+if fresh:  # proof.json ghi sau cùng: có nó nghĩa là đã lưu xong
+    proof_file.write_text(sealed({"files": digests(folder), **observe(model)}), encoding="utf-8")
+if target == "file":
+    (folder / "model.pt").write_bytes(change((folder / "model.pt").read_bytes()))
+
+# %% Tiến trình mới
+CHILD = f"""
+import hashlib, json, pathlib, sys, torch
+from transformers import GPT2Config, GPT2LMHeadModel
+{inspect.getsource(observe)}
+sys.tracebacklimit, folder = 0, pathlib.Path(sys.argv[1])
+with torch.device("meta"):  # có tên và kích thước, chưa có số nào
+    model = GPT2LMHeadModel(GPT2Config.from_json_file(folder / "config.json"))
+state = torch.load(folder / "model.pt", weights_only=True, mmap=True)
+model.load_state_dict(state, assign=True)  # gắn tensor của tệp vào, không chép
+model.tie_weights()  # assign=True đã tách hai tên chung một tensor
+print(json.dumps(observe(model.eval())))  # eval: tắt dropout
+"""
+
+# %% Tải lại
+print("\n== Tải lại ==")
+command = [sys.executable, "-X", "utf8", "-c", change(CHILD) if target == "code" else CHILD, str(folder)]
+try:
+    _, proof = json.loads(text := proof_file.read_text(encoding="utf-8"))
+    if sealed(proof) != text:
+        raise ValueError("proof.json đã bị sửa")
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
+    seen = json.loads(done.stdout) if done.returncode == 0 else {}
+except Exception as error:
+    parser.exit(1, f"TRƯỢT: {out} hỏng, không đối chứng được. {type(error).__name__}: {str(error)!r:.160}\n")
+# có lỗi: ba dòng cuối, cắt ngắn
+print("không có lỗi" if seen else "\n".join([s.strip()[:92] for s in done.stderr.splitlines() if s.strip()][-3:]))
+
+# %% Đối chứng
+print("\n== Đối chứng ==")
+changed = sorted({name for name, _ in proof["files"].items() ^ digests(folder).items()})
+old, new = torch.tensor(proof["logits"]), torch.tensor(seen.get("logits", [float("nan")]))  # nan: chưa tải được
+difference = (new - old).abs().max().item()
+checks = {
+    "files": (f"{len(proof['files'])} tệp; đã đổi, mất hay thừa: {', '.join(changed) or 'không'}", not changed),
+    "load": ("tải không lỗi, không thiếu hay thừa tên nào", bool(seen)),
+    "weights": (f"{len(proof['tensors'])} tensor bằng nhau từng bit", proof["tensors"] == seen.get("tensors")),
+    "ties": (f"tên chung tensor: {', '.join(seen.get('tied', [])) or 'không'}", proof["tied"] == seen.get("tied")),
+    "logits": (f"logits lệch nhiều nhất {difference:.2g}", torch.allclose(new, old, rtol=1.3e-6, atol=1e-5)),
+}
+approx = {"logits_difference": {"value": difference, "rel": 0.05, "abs": 1e-5}} if seen else {}
+if fresh and seen:  # mô hình gốc còn đây: đo thêm khoảng cách tới nó, bằng float64
+    state = torch.load(folder / "model.pt", weights_only=True)
+    epsilon = sum(torch.dist(state[n].double(), p.double()).item() ** 2 for n, p in model.named_parameters()) ** 0.5
+    checks["epsilon"] = (f"khoảng cách tới tham số gốc: {epsilon:.2g}", epsilon == 0)
+    approx["epsilon"] = {"value": epsilon, "rel": 0.05, "abs": 1e-6}
+print(*(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}" for text, passed in checks.values()), sep="\n")
+verdict = {name: passed for name, (_, passed) in checks.items()}
+if args.json:
+    exact = {"checks": verdict, "parameters": proof["parameters"], "tensors": len(proof["tensors"]), "files": sizes}
+    exact |= {"tied": proof["tied"], "bytes_beyond_4_per_parameter": sizes.get("model.pt", 0) - 4 * proof["parameters"]}
+    json.dump({"exact": exact, "approx": approx}, args.json)
+if not all(verdict.values()):
+    parser.exit(1, "TRƯỢT: cái tải lại không phải cái đã lưu.\n")
+print("ĐÃ CHỨNG MINH: cái tải lại chính là cái đã lưu.")
