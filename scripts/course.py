@@ -40,9 +40,10 @@ def front_matter(page: Path) -> tuple[dict[str, Any], int]:
         return {}, 1
     try:
         end = next(number for number, line in enumerate(lines[1:], 1) if line.rstrip() in ("---", "..."))
-    except StopIteration:
+        facts = yaml.safe_load("\n".join(lines[1:end]))
+    except (StopIteration, yaml.YAMLError):
         return {}, 1
-    return yaml.safe_load("\n".join(lines[1:end])) or {}, end + 2
+    return facts if isinstance(facts, dict) else {}, end + 2
 
 
 def page_of(module: str, lesson: str, docs: Path) -> str:
@@ -67,9 +68,8 @@ def load(root: Path = ROOT) -> tuple[list[Module], list[str]]:
             if missing := [name for name in FACTS if name not in facts]:
                 where = f"docs/{page or entry['folder'] + '/' + item}"
                 problems.append(f"{where}: bài trong course.yml thiếu {', '.join(missing)} ở đầu trang")
-            lessons.append(
-                Lesson(str(facts.get("number", "")), facts.get("title", item), facts.get("description", ""), page)
-            )
+            shown = [str(facts.get(name, "")) for name in ("number", "title", "description")]
+            lessons.append(Lesson(*shown, page))
         modules.append(Module(entry["folder"], entry["number"], entry["title"], tuple(lessons)))
     numbers = [lesson.number for module in modules for lesson in module.lessons]
     for module in modules:
@@ -106,7 +106,7 @@ def written_list(modules: list[Module]) -> str:
         for lesson in module.lessons
         if lesson.page
     ]
-    return "\n".join(rows)
+    return '<div class="course-list" markdown>\n\n' + "\n".join(rows) + "\n\n</div>"
 
 
 def unwritten_list(modules: list[Module]) -> str:
@@ -116,11 +116,11 @@ def unwritten_list(modules: list[Module]) -> str:
         waiting = [lesson for lesson in module.lessons if not lesson.page]
         titles = [f"<li>{lesson.number} · {html.escape(lesson.title)}</li>" for lesson in waiting]
         summary = f"{module.number} · {html.escape(module.title)}: {len(titles)} bài chưa viết"
-        blocks.append(f"<details><summary>{summary}</summary><ul>{''.join(titles)}</ul></details>")
+        blocks.append(f'<details class="course-list"><summary>{summary}</summary><ul>{"".join(titles)}</ul></details>')
     return "\n\n".join(blocks)
 
 
 def counts(modules: list[Module]) -> str:
     """How many lessons are written, out of how many."""
     lessons = [lesson for module in modules for lesson in module.lessons]
-    return f"{sum(bool(lesson.page) for lesson in lessons)}/{len(lessons)}"
+    return f'<span class="course-list">{sum(bool(lesson.page) for lesson in lessons)}/{len(lessons)}</span>'

@@ -9,6 +9,7 @@ import html
 import logging
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -24,6 +25,7 @@ import links
 import notebooks
 import pages
 import records
+import rendered
 import strip
 from formulas import FormulaError, Renderer
 from node_setup import ensure_node_modules
@@ -40,12 +42,22 @@ MATH = re.compile(
 )
 
 
+@dataclass
+class Checked:
+    """A page between its source and its HTML: source, number of its first line, what the check of the source found."""
+
+    markdown: str
+    first_line: int
+    found: pages.Page
+
+
 class State:
     """What one build needs in several events."""
 
     modules: list[course.Module]
     names: list[str]
     renderer: Renderer
+    pages: dict[str, Checked]
 
 
 state = State()
@@ -63,6 +75,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         raise PluginError(str(error)) from error
     glossary = yaml.safe_load((ROOT / "scripts/data/glossary.yml").read_text(encoding="utf-8"))
     state.names = glossary["names"]
+    state.pages = {}
     return config
 
 
@@ -72,9 +85,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     state.modules, problems = course.load(ROOT)
     for problem in problems:
         log.warning(problem)
-    names = [f"{module.number}" for module in state.modules]
-    names += [lesson.number for module in state.modules for lesson in module.lessons]
-    state.names = sorted({*state.names, *filter(None, names)}, key=len, reverse=True)
+    for file in files:
+        if file.src_uri.endswith((".ipynb", ".html", ".htm")):
+            log.warning("docs/%s: notebook và HTML được sinh ra khi dựng, không đặt trong docs", file.src_uri)
     for module in state.modules:
         for lesson in module.lessons:
             for record in lesson_results(lesson.page, config).values():
@@ -115,8 +128,9 @@ def lesson_results(page: str, config: MkDocsConfig) -> dict[str, records.Record 
     if not page:
         return {}
     found: dict[str, records.Record | records.RecordError] = {}
-    for entry in course.front_matter(Path(config.docs_dir) / page)[0].get("results") or []:
-        folder, _, name = entry.rpartition("/")
+    entries = course.front_matter(Path(config.docs_dir) / page)[0].get("results") or []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        folder, _, name = str(entry).rpartition("/")
         workflow, _, machine = name.partition(".")
         script = ROOT / "examples" / (folder or lesson_folder(page)) / f"{workflow}.py"
         try:
@@ -135,45 +149,66 @@ def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in and check a page; put the strip at its head."""
-    if not page.file.src_uri.endswith(".md"):
+    if page.file.src_uri.endswith(".ipynb"):
         return markdown
-    name = f"docs/{page.file.src_uri}"
     results = lesson_results(page.file.src_uri, config)
-    first_line = 1
+    text, first_line, results_line = "", 1, 1
     if page.file.abs_src_path:
-        source = Path(page.file.abs_src_path).read_text(encoding="utf-8-sig").replace("\r\n", "\n")
-        first_line += source.count("\n", 0, source.find(markdown)) if markdown in source else 0
+        text = Path(page.file.abs_src_path).read_text(encoding="utf-8-sig").replace("\r\n", "\n")
+        first_line += text.count("\n", 0, max(0, text.rfind(markdown)))
+        results_line += text.count("\n", 0, max(0, text.find("\nresults:") + 1))
     lists = {
         "written": lambda: course.written_list(state.modules),
         "unwritten": lambda: course.unwritten_list(state.modules),
         "count": lambda: course.counts(state.modules),
     }
     done = pages.process(markdown, pages.Source(results, state.names, lists), first_line)
+    for record in results.values():
+        problems = [str(record)] if isinstance(record, records.RecordError) else record.problems
+        done.problems += [(results_line, problem) for problem in problems]
     for line, tex, display in done.formulas:
         try:
             state.renderer.render(tex, display)
         except FormulaError as error:
             done.problems.append((line, f"công thức sai: {error}"))
-    for fact in ("title", "description"):
-        if pages.has_digit(str(page.meta.get(fact, "")), state.names):
-            done.problems.append((1, f"chữ số gõ tay trong {fact}"))
+    for number, line in enumerate(text.split("\n")[: first_line - 1], 1):
+        fact, _, value = line.partition(":")
+        if fact in ("title", "description") and pages.has_digit(value, state.names):
+            done.problems.append((number, f"chữ số gõ tay trong {fact}"))
     for line, problem in sorted(done.problems):
-        log.warning("%s:%d: %s", name, line, problem)
+        log.warning("docs/%s:%d: %s", page.file.src_uri, line, problem)
+    state.pages[page.file.src_uri] = Checked(markdown, first_line, done)
     if not page.meta.get("number"):
         return done.markdown
     shown = [record for record in results.values() if isinstance(record, records.Record)]
     minutes = strip.reading_minutes(markdown)
-    head = strip.strip(page.meta["number"], minutes, shown, page.file.src_uri, lesson_folder(page.file.src_uri))
+    head = strip.strip(str(page.meta["number"]), minutes, shown, page.file.src_uri, lesson_folder(page.file.src_uri))
     return f"{head}\n\n{done.markdown}"
 
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Keep formulas out of the search index; drop the stylesheets and scripts that a notebook page brings."""
+    """Check what a reader will see; keep formulas out of the search index; trim what a notebook page brings."""
     if page.file.src_uri.endswith(".ipynb"):
         content = re.sub(r"<(style|script)\b.*?</\1>", "", content, flags=re.DOTALL)
         # Each cell's code comes twice, once for a copy button that does not work without the scripts.
         content = re.sub(r'<div class="clipboard-copy-txt".*?</div>', "", content, flags=re.DOTALL)
-        content = content.replace('class="highlight-ipynb', 'class="highlight')
+        return content.replace('class="highlight-ipynb', 'class="highlight')
+    checked = state.pages[page.file.src_uri]
+    reader = rendered.read(content, state.names)
+    told = {line for line, _ in checked.found.problems}
+    for snippet, message in reader.problems:
+        line = rendered.line_of(snippet, checked.markdown, checked.first_line)
+        if line not in told:
+            log.warning("docs/%s:%d: %s", page.file.src_uri, line, message)
+    shown = [tex.strip()[2:-2].strip() for tex in reader.formulas]
+    for line, tex, _ in checked.found.formulas:
+        problem = f"không được nhận ra là công thức: «{tex}»"
+        if tex in shown:
+            at = shown.index(tex)
+            problem = "tiêu đề không được chứa công thức" if reader.in_heading[at] else ""
+            shown[at] = ""  # each is met once
+        if problem and line not in told:
+            log.warning("docs/%s:%d: %s", page.file.src_uri, line, problem)
     return content.replace(' class="arithmatex">', ' class="arithmatex" data-search-exclude>')
 
 
@@ -184,8 +219,7 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
         display = match["open"] == "["
         try:
             formula = state.renderer.render(html.unescape(match["tex"]).strip(), display)
-        except FormulaError as error:
-            log.warning("docs/%s: công thức sai: %s", page.file.src_uri, error)
+        except FormulaError:  # told with its line when the source was checked
             return match[0]
         focus = ' tabindex="0"' if display else ""
         return f'<{match["tag"]} class="arithmatex"{focus}>{formula}</{match["tag"]}>'

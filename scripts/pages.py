@@ -28,23 +28,31 @@ import sections
 import values
 
 TYPED = ("cite", "claim", "def", "version", "date")
-FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})")
+PATTERNS = {  # what a version and a date look like; the other kinds are free text
+    "version": re.compile(r"[vV]?\d[\w.+-]*"),
+    "date": re.compile(r"(?:(?:ngày|tháng|năm) )?\d[\d.,/–-]*"),
+}
+FENCE = re.compile(r"^(?P<indent>(?:[ \t>]|[-*+][ ]|\d+[.)][ ])*)(?P<fence>`{3,}|~{3,})(?P<info>[^`\n]*)$")
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+# A line end that does not end the block that a span stands in.
+SAME_BLOCK = r"(?!\n[ \t>]*(?:\n|[-*+][ \t]|[|\#]|\d+[.)][ \t]))"
 # Everything that is not prose, in the order in which it is tried.
 SPAN = re.compile(
-    r"""(?P<comment><!--.*?-->)
-      | (?P<code>(?<!`)(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`))
-      | (?P<escape>\\[\\`*_{}#+.!$-])
-      | (?P<display>\$\$(?P<block>.+?)\$\$)
-      | (?P<inline>\$(?![\s$])(?P<tex>(?:\\.|[^\\$\n]|\n(?!\s*\n))+?)(?<!\s)\$(?!\d))
+    rf"""(?P<comment><!--.*?-->)
+      | (?P<code>(?<!`)(?P<tick>`+)(?!`)(?:{SAME_BLOCK}.)+?(?<!`)(?P=tick)(?!`))
+      | (?P<escape>\\[\\`*_{{}}#+.!$-])
+      | (?P<display>\$\$(?P<block>(?:(?!\n[ \t>]*\n).)+?)\$\$)
+      | (?P<inline>\$(?![\s$])(?P<tex>(?:\\.|{SAME_BLOCK}[^\\$])+?)(?<!\s)\$(?!\d))
       | (?P<syntax>\[\[(?P<body>[^\[\]\n]+)\]\])
       | (?P<autolink><https?://[^>\s]+>)
-      | (?P<tag></?[A-Za-z][^<>]*>)
-      | (?P<target>(?<=\])\((?:<[^>\n]*>|[^()\s]*)(?:\s+"[^"\n]*")?\))
-      | (?P<definition>(?m:^[ ]{0,3}\[(?!\^)[^\]\n]+\]:\s*\S+))
+      | (?P<verbatim><(?P<name>code|pre|kbd)\b[^<>]*>(?:{SAME_BLOCK}.)*?</(?P=name)>)
+      | (?P<tag></?[A-Za-z][^\s<>@]*(?:\s(?:(?!\n[ \t>]*\n)[^<>])*)?>)
+      | (?P<target>(?<=[^\]]\])(?<!\^)\((?:<[^>\n]*>|[^()\s]*)(?:\s+"[^"\n]*")?\))
+      | (?P<definition>(?m:^[ ]{{0,3}}\[(?!\^)[^\]\n]+\]:[ ]*\n?[ ]*\S+(?=[ ]*(?:\n|\Z|["'(]))))
       | (?P<footnote>\[\^[^\]\n]+\])
-      | (?P<attributes>\{:?[ ][^{}\n]*\})
+      | (?P<attributes>\{{:?[ ]*[\#.:\w][^{{}}\n]*\}})
       | (?P<url>https?://[^\s<>)\]]+)
-      | (?P<identifier>arXiv:\d{4}\.\d{4,5}(?:v\d+)?|\b10\.\d{4,9}/[^\s<>)\]]+)""",
+      | (?P<identifier>arXiv[: ]\d{{4}}\.\d{{4,5}}(?:v\d+)?|(?i:\bdoi[: ]?[ ]?)10\.\d{{4,9}}/[^\s<>\]]+)""",
     re.VERBOSE | re.DOTALL,
 )
 VALUE = re.compile(
@@ -55,10 +63,15 @@ BLOCK = re.compile(
     r"(?P<workflow>[\w.-]+)#(?P<section>[\w-]+)(?P<output> output)?(?P<options>(?: --?[\w-]+(?: [\w.-]+)?)*)"
 )
 FIGURE = re.compile(r"(?P<workflow>[\w.-]+) figure: (?P<caption>.+)")
-VISIBLE_ATTRIBUTE = re.compile(r"""\b(?:alt|title|aria-label|summary|placeholder)\s*=\s*("[^"]*"|'[^']*')""")
+VISIBLE_ATTRIBUTE = re.compile(
+    r"""\b(?:alt|title|aria-\w+|summary|placeholder|value|start|label)\s*=\s*("[^"]*"|'[^']*'|[^\s>"']+)""",
+    re.IGNORECASE,
+)
+SIXTY_SECONDS = "Trong 60 giây"  # the one heading that holds a digit
 TEX = re.compile(r"\\(?:[A-Za-z]{2,}|[(\[])|\\begin\b")
 HEADING = re.compile(r"^[ ]{0,3}#{1,6}[ \t]")
-LIST_MARKER = re.compile(r"^[ \t>]*\d{1,9}[.)](?=[ \t])")
+LIST_MARKER = re.compile(r"^[ \t>]*(?:[-*+][ \t]+)?\d{1,2}\.(?=[ \t])")
+LIST_LINE = re.compile(r"^[ \t>]*(?:[-*+]|\d{1,2}\.)[ \t]|^[ \t]+\S")
 TEX_RULES = re.compile(r"={3,}")
 
 
@@ -95,63 +108,87 @@ def process(markdown: str, source: Source, first_line: int = 1) -> Page:
     pieces: list[str] = []
     at = 0
 
-    def refuse(position: int, message: str) -> None:
-        problem = (first_line + markdown.count("\n", 0, position), message)
-        if message not in (known for _, known in page.problems if "python3 scripts/dev.py" in known):
-            page.problems.append(problem)
+    def line_of(position: int) -> int:
+        return first_line + markdown.count("\n", 0, position)
 
-    def fill(position: int, body: str, in_math: bool = False) -> str:
+    def refuse(position: int, message: str) -> None:
+        page.problems.append((line_of(position), message))
+
+    def fill(position: int, end: int, body: str, in_math: bool = False) -> str:
         record = source.results.get(re.split("[:# ]", body.lstrip("?"))[0])
-        stale = record.problems if isinstance(record, records.Record) else []
-        for problem in stale:
-            refuse(position, problem)
-        indent = markdown[markdown.rfind("\n", 0, position) + 1 : position]
+        if isinstance(record, records.RecordError):  # told once, for the page
+            return r"\text{?}" if in_math else mark(str(record))
+        stale = record.problems if record else []
+        line = markdown[markdown.rfind("\n", 0, position) + 1 :].partition("\n")[0]
+        before = line[: position - markdown.rfind("\n", 0, position) - 1]
         try:
-            text = replacement(body, source, indent, in_math)
+            if re.search(r"!\[[^\]]*$", before):
+                raise Refused("không dùng được trong chữ thay ảnh")
+            text = replacement(body, source, before, line[len(before) + end - position :], in_math)
         except (Refused, records.RecordError, sections.SectionError, values.ValueProblem) as error:
-            refuse(position, str(error) if "python3 scripts/dev.py" in str(error) else f"[[{body}]]: {error}")
-            return mark(f"{body}: {error}")
+            refuse(position, f"[[{body}]]: {error}")
+            return r"\text{?}" if in_math else mark(f"{body}: {error}")
         return text + (mark(stale[0]) if stale and not in_math and not BLOCK.fullmatch(body) else "")
 
-    for start, end in fences(markdown):
-        blank(prose, start, end)
+    for start, end, problem in fences(markdown):
+        titles = " ".join(VISIBLE_ATTRIBUTE.findall(markdown[start:end].partition("\n")[0]))
+        if problem or has_digit(titles, source.names):
+            refuse(start, problem or "chữ số gõ tay trong nhan đề của khối mã")
+        if not problem:
+            blank(prose, start, end)
     for match in SPAN.finditer("".join(prose)):
         kind, (start, end) = str(match.lastgroup), match.span()
         text = markdown[start:end]
         if kind == "syntax":
-            text = fill(start, match["body"])
+            text = fill(start, end, match["body"])
             for label in re.findall(r"\[\^[\w-]+\]$", text):
                 if f"{label}:" not in markdown:
                     refuse(start, f"trích dẫn {label} không có nguồn ở cuối trang")
         elif kind in ("display", "inline"):
-            tex = re.sub(r"\[\[([^\[\]\n]+)\]\]", lambda found, here=start: fill(here, found[1], in_math=True), text)
+            tex = re.sub(
+                r"\[\[([^\[\]\n]+)\]\]",
+                lambda found, here=start: fill(here + found.start(), here + found.end(), found[1], in_math=True),
+                text,
+            )
             if TEX_RULES.search(tex):
                 refuse(start, "công thức có «===»: dấu hiệu của văn bản chép hỏng")
-            page.formulas.append(
-                (first_line + markdown.count("\n", 0, start), tex.strip("$").strip(), kind == "display")
-            )
+            if not re.search(r"[^\d.,\s{}\\%]", text.strip("$")):
+                refuse(start, f"«{text}» là chữ số gõ tay, không phải công thức")
+            page.formulas.append((line_of(start), tex.strip("$").strip(), kind == "display"))
             text = tex
         elif kind == "footnote" and f"{text}:" not in markdown:
             refuse(start, f"chú thích {text} không có nguồn ở cuối trang")
-        elif kind == "tag" and any(has_digit(value, source.names) for value in VISIBLE_ATTRIBUTE.findall(text)):
-            refuse(start, f"chữ số gõ tay trong thuộc tính của thẻ: {text}")
+        elif kind in ("tag", "target", "attributes"):
+            titles = re.findall(r'"[^"]*"', text) if kind == "target" else VISIBLE_ATTRIBUTE.findall(text)
+            if has_digit(" ".join(titles), source.names):
+                refuse(start, f"chữ số gõ tay trong chữ được đọc lên: {text}")
+            if "[[" in text:
+                refuse(start, f"[[…]] không dùng được trong thẻ hay thuộc tính: {text}")
         pieces += [markdown[at:start], text]
         at = end
         blank(prose, start, end)
     page.markdown = "".join([*pieces, markdown[at:]])
+    previous = ""
     lines = zip(markdown.split("\n"), "".join(prose).split("\n"), strict=True)
     for number, (line, rest) in enumerate(lines, first_line):
+        if LIST_MARKER.match(rest) and (not previous.strip() or LIST_LINE.match(previous)):
+            rest = LIST_MARKER.sub("", rest)
         page.problems += [(number, problem) for problem in line_problems(line, rest, source.names)]
-    page.problems.sort()
+        previous = line
+    page.problems = sorted(set(page.problems))
     return page
 
 
 def line_problems(line: str, prose: str, names: list[str]) -> list[str]:
     """What is wrong with one line; `prose` is the line with everything that is not prose blanked."""
     problems = []
-    if HEADING.match(prose) and re.search(r"\$|\[\[", line):
-        problems.append("tiêu đề không được chứa công thức hay [[…]]")
-    if has_digit(LIST_MARKER.sub("", prose), names):
+    if HEADING.match(prose):
+        if re.search(r"\$|\[\[", re.sub(r"`[^`]*`", "", line)):
+            problems.append("tiêu đề không được chứa công thức hay [[…]]")
+        prose = prose.replace(SIXTY_SECONDS, "")
+    if "[[" in prose or "]]" in prose:
+        problems.append("[[…]] không khép trên cùng một dòng, hoặc có ngoặc vuông bên trong")
+    if has_digit(prose, names):
         problems.append(f"chữ số gõ tay: «{line.strip()}». Lấy từ bản ghi, hoặc đánh dấu [[{'|'.join(TYPED)}:…]]")
     if found := TEX.search(prose):
         problems.append(f"TeX nằm ngoài công thức: «{found[0]}»")
@@ -162,24 +199,29 @@ def line_problems(line: str, prose: str, names: list[str]) -> list[str]:
 
 def has_digit(text: str, names: list[str]) -> bool:
     """Is there a digit (also ², ½) outside the names that hold one?"""
+    text = html.unescape(text)
     if names:
         text = re.sub(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names))})(?![\w-])", "", text)
     return any(unicodedata.category(letter) in ("Nd", "No", "Nl") for letter in text)
 
 
-def fences(markdown: str) -> list[tuple[int, int]]:
-    """Start and end of each fenced block, fence lines included; an open fence runs to the end."""
-    found: list[tuple[int, int]] = []
-    at, opened, start = 0, "", 0
-    for line in markdown.splitlines(keepends=True):
-        match = FENCE.match(line)
+def fences(markdown: str) -> list[tuple[int, int, str]]:
+    """Start, end and problem of each fenced block, fence lines included; a fence that nothing closes has a problem."""
+    hidden = list(markdown)
+    for match in COMMENT.finditer(markdown):
+        if not FENCE.match(markdown[markdown.rfind("\n", 0, match.start()) + 1 : match.start()]):
+            blank(hidden, *match.span())
+    found: list[tuple[int, int, str]] = []
+    at, opened, indent, start = 0, "", 0, 0
+    for line in "".join(hidden).splitlines(keepends=True):
+        match = FENCE.match(line.rstrip("\n"))
         if match and not opened:
-            opened, start = match[1], at
-        elif match and match[1].startswith(opened) and not line[match.end() :].strip():
-            found.append((start, at + len(line)))
+            opened, indent, start = match["fence"], len(match["indent"]), at
+        elif match and match["fence"] == opened and not match["info"].strip() and len(match["indent"]) <= indent:
+            found.append((start, at + len(line), ""))
             opened = ""
         at += len(line)
-    return [*found, (start, at)] if opened else found
+    return [*found, (start, at, f"khối mã mở bằng {opened} không được đóng")] if opened else found
 
 
 def blank(letters: list[str], start: int, end: int) -> None:
@@ -192,8 +234,8 @@ def mark(message: str) -> str:
     return f'<mark class="record-problem">⚠ {html.escape(message)}</mark>'
 
 
-def replacement(body: str, source: Source, indent: str, in_math: bool) -> str:
-    """What stands for one `[[body]]`. Raises Refused, or what the modules below raise."""
+def replacement(body: str, source: Source, before: str, after: str, in_math: bool) -> str:
+    """What stands for one `[[body]]` between the rest of its line. Raises Refused, or what the modules below raise."""
     kind, _, text = body.partition(":")
     if kind in TYPED:
         return typed(kind, text.strip())
@@ -201,11 +243,11 @@ def replacement(body: str, source: Source, indent: str, in_math: bool) -> str:
         if text not in source.lists:
             raise Refused(f"không có danh sách «{text}»")
         listed = source.lists[text]()
-        return block(listed, indent) if listed.startswith(("-", "<")) else listed
+        return block(listed, before, after) if not listed.startswith("<span") else listed
     if match := FIGURE.fullmatch(body):
-        return block(figure(result(match["workflow"], source), match["caption"], source.names), indent)
+        return block(figure(result(match["workflow"], source), match["caption"], source.names), before, after)
     if match := BLOCK.fullmatch(body):
-        return block(code(result(match["workflow"], source), match), indent)
+        return block(code(result(match["workflow"], source), match), before, after)
     if match := VALUE.fullmatch(body):
         return value(result(match["workflow"], source), match, in_math)
     raise Refused("còn phải viết" if kind == "chưa viết" else "cú pháp không hiểu được")
@@ -226,8 +268,8 @@ def value(record: records.Record, match: re.Match[str], in_math: bool) -> str:
     shown, section = records.lookup(record.data, match["key"])
     if match["over"]:
         below, other = records.lookup(record.data, match["over"])
-        if not below or section != other:
-            raise Refused("tỉ số cần hai giá trị khác không trong cùng một phần của bản ghi")
+        if section != other or not all(type(part) in (int, float) for part in (shown, below)) or not below:
+            raise Refused("tỉ số cần hai số, số dưới khác không, trong cùng một phần của bản ghi")
         shown = shown / below
     if match["condition"]:
         values.check(shown, match["condition"])
@@ -236,7 +278,8 @@ def value(record: records.Record, match: re.Match[str], in_math: bool) -> str:
             raise Refused("[[?…]] phải có điều kiện")
         return ""
     text = values.show(shown, match["form"] or "")
-    if section == "timing" and not match["over"]:
+    timed = section == "timing" or ".timing." in match["key"] or match["key"].endswith("wall_seconds")
+    if timed and not match["over"]:
         text += f" (trên {machine(record)})"
     if in_math:
         figures, _, unit = text.partition(" ")
@@ -254,7 +297,9 @@ def machine(record: records.Record) -> str:
 
 def typed(kind: str, text: str) -> str:
     """Digits that an author typed, marked as what they are."""
-    note = ""
+    note, text = "", text.replace("$", r"\$")
+    if kind in PATTERNS and not PATTERNS[kind].fullmatch(text):
+        raise Refused("không giống một phiên bản" if kind == "version" else "không giống một ngày tháng")
     if kind == "cite":
         text, _, label = text.rpartition(" @")
         if not text or not re.fullmatch(r"[\w-]+", label):
@@ -265,11 +310,11 @@ def typed(kind: str, text: str) -> str:
     return f'<span class="typed-{kind}">{text}</span>{note}'
 
 
-def block(text: str, indent: str) -> str:
-    """A block in the place of a line that stood behind `indent`."""
-    if indent.strip():
+def block(text: str, before: str, after: str) -> str:
+    """A block in the place of a line that holds nothing else but its indentation."""
+    if before.strip() or after.strip():
         raise Refused("phải đứng một mình trên dòng")
-    return text.replace("\n", "\n" + indent).replace("\n" + indent + "\n", "\n\n")
+    return text.replace("\n", "\n" + before).replace("\n" + before + "\n", "\n\n")
 
 
 def code(record: records.Record, match: re.Match[str]) -> str:
@@ -296,6 +341,8 @@ def figure(record: records.Record, caption: str, names: list[str]) -> str:
         raise Refused("bản ghi không có hình")
     if has_digit(caption, names):
         raise Refused("chữ số gõ tay trong chú thích hình")
+    if "<svg" not in record.figure:
+        raise Refused("tệp hình không phải SVG")
     drawing = re.sub(r"\n\s*", " ", record.figure[record.figure.index("<svg") :]).strip()
     drawing = drawing.replace("<svg", f'<svg role="img" aria-label="{html.escape(caption)}"', 1)
     return f"<figure>{drawing}<figcaption>{html.escape(caption)}</figcaption></figure>"

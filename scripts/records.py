@@ -24,6 +24,9 @@ INSTALL = re.compile(r"pip install ([\w -]+)")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?==([^\s;#]+)", re.MULTILINE)
 
 
+PROVENANCE = {"cpu", "threads", "date", "python", "wall_seconds", "peak_rss_mib", "peak_disk_mib"}
+
+
 class RecordError(Exception):
     """A record cannot be read or a key cannot be found; the message is one Vietnamese line for the author."""
 
@@ -60,7 +63,8 @@ def read(path: Path) -> str:
 
 def requirements_pins(root: Path = ROOT) -> dict[str, str]:
     """Distribution name (lower case, `-`) -> pinned version, from requirements.txt."""
-    return {normalise(name): version for name, version in PIN.findall(read(root / "requirements.txt"))}
+    pinned = PIN.findall(read(root / "requirements.txt"))
+    return {normalise(name): version.partition("+")[0] for name, version in pinned}
 
 
 def normalise(distribution: str) -> str:
@@ -121,13 +125,15 @@ def load(script: Path, root: Path = ROOT, machine: str = "") -> Record:
         raise RecordError(f"chưa có bản ghi {shown}; {renewal(script)}")
     try:
         data = json.loads(read(record_path))
-        if data["schema"] != SCHEMA:
-            raise ValueError(f"schema {data['schema']}")
+        if data["schema"] != SCHEMA or data["command"] != f"python {script.name}":
+            raise ValueError("không phải bản ghi của script này")
         known = data["provenance"]
-        known_script, known_pins = known["script_sha256"], known["pins"]
-    except (ValueError, KeyError, TypeError) as error:
+        known_script, known_pins = known["script_sha256"], dict(known["pins"])
+        if PROVENANCE - known.keys():
+            raise ValueError(f"thiếu {', '.join(sorted(PROVENANCE - known.keys()))}")
+        record = Record(script, data, read(transcript_path), read(figure_path))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"bản ghi {shown} không đọc được ({error}); {renewal(script)}") from error
-    record = Record(script, data, read(transcript_path), read(figure_path))
     if data.get("seal") != seal_of(data, record.transcript, record.figure):
         record.problems.append(f"niêm phong của {shown} đã vỡ: bản ghi bị sửa tay; {renewal(script)}")
     if not machine:

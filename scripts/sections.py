@@ -36,8 +36,11 @@ class Cell:
 
 
 def docstring_of(script: str) -> str:
-    """The opening docstring of a script, as written."""
-    return ast.get_docstring(ast.parse(script)) or ""
+    """The opening docstring of a script, as written; empty while the script does not parse."""
+    try:
+        return ast.get_docstring(ast.parse(script)) or ""
+    except SyntaxError:
+        return ""
 
 
 def cells_of(script: str) -> list[Cell]:

@@ -5,6 +5,7 @@ Python and the records write 1234.5; a page writes 1.234,5.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -43,6 +44,8 @@ def show(value: Any, form: str = "") -> str:
         return ", ".join(show(item) for item in value)
     if not isinstance(value, int | float):
         raise ValueProblem(f"không hiển thị được giá trị {value!r}")
+    if not math.isfinite(value):
+        raise ValueProblem(f"giá trị không phải một con số: {value}")
     decimals = int(match[1]) if match[1] else None
     unit = match[2] or "f"
     if unit == "f":
@@ -66,7 +69,7 @@ def parse(text: str) -> Any:
     if re.fullmatch(r'"[^"]*"', text):
         return text[1:-1]
     plain = text.replace("−", "-")
-    if re.fullmatch(r"-?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e-?\d+)?", plain):
+    if re.fullmatch(r"-?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)?(e-?\d+)?", plain):
         plain = plain.replace(".", "").replace(",", ".")
         return float(plain) if re.search(r"[.e]", plain) else int(plain)
     raise ValueProblem(f'không hiểu vế phải «{text}» (viết 1.234,5, có, không, hoặc "chữ")')
@@ -78,10 +81,12 @@ def check(value: Any, condition: str) -> None:
     if not match:
         raise ValueProblem(f"không hiểu điều kiện «{condition}»")
     operator, right = match[1], parse(match[2])
-    ordered = isinstance(value, int | float) and isinstance(right, int | float) and not isinstance(right, bool)
+    kinds = (bool, str)  # compared only with their like; the rest are numbers
+    if any(isinstance(value, kind) != isinstance(right, kind) for kind in kinds) or isinstance(value, list | dict):
+        raise ValueProblem(f"không so sánh được {value!r} {condition}")
     if operator in ("=", "!="):
-        holds = (value == right and isinstance(value, bool) == isinstance(right, bool)) == (operator == "=")
-    elif not ordered:
+        holds = (value == right) == (operator == "=")
+    elif isinstance(value, kinds):
         raise ValueProblem(f"không so sánh được {value!r} {condition}")
     else:
         holds = {"<": value < right, "<=": value <= right, ">": value > right, ">=": value >= right}[operator]

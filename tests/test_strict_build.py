@@ -27,11 +27,27 @@ ON_THE_PAGE = {
     "digit in an HTML entity": ("Nặng &#52; MiB", "chữ số gõ tay"),
     "superscript digit": ("Diện tích m²", "chữ số gõ tay"),
     "digit in a figure's caption": ("[[hugging_face_round_trip figure: Nặng 474]]", "chữ số gõ tay"),
+    "digit in a caption of code": ('```text title="Nặng 474"\nx\n```', "chữ số gõ tay"),
+    "digit in an attribute list": ('*x*{ title="Nặng 474" }', "chữ số gõ tay"),
+    "digit after a value": (f"[[{KEY} MiB]](474)", "chữ số gõ tay"),
+    "digit that looks like a definition": ("[Kết quả]: 474 tệp nặng", "chữ số gõ tay"),
+    "digit that looks like a tag": ("Nếu i <n 474\n\nvà > thế", "chữ số gõ tay"),
+    "digit between lone backticks": ("Phím ` này\n\n- có 474 tệp\n\nvà ` kia", "chữ số gõ tay"),
+    "digit between lone dollars": ("- có $474\n- và năm$", "chữ số gõ tay"),
+    "digit after an open fence": ("```text\n474", "không được đóng"),
+    "digit that looks like a list marker": ("Kích thước là\n474. Con số ấy", "chữ số gõ tay"),
+    "digits alone as a formula": ("Nặng $474$ MiB", "không phải công thức"),
+    "digits as a version": ("[[version:474 tệp]]", "phiên bản"),
+    "digit in raw HTML's code": ("<p>`474`</p>", "chữ số gõ tay"),
     "digit beside prices": ("Từ $5 đến $6 mỗi giờ", "chữ số gõ tay"),
     "unknown macro": (r"Ở đây $\tensorx$ là", "công thức sai"),
     "unbalanced brace": ("$$\n\\frac{1}{2\n$$", "công thức sai"),
     "double subscript": ("$a_b_c$", "công thức sai"),
     "copied rule in a formula": ("$a ====== b$", "==="),
+    "formula that Markdown does not see": ("Ta có\n$$\nx + y\n$$\nnên", "công thức"),
+    "formula in raw HTML": ("<p>$\\alpha$</p>", "công thức"),
+    "formula in a table that cuts it": ("| a |\n| --- |\n| $|\\theta|$ |", "công thức"),
+    "formula in an underlined heading": ("Cỡ $S$\n------", "tiêu đề"),
     "formula in a heading": ("### Cỡ $S$", "tiêu đề"),
     "TeX outside a formula": ("Ở đây \\theta là", "TeX nằm ngoài"),
     "misspelt key": (f"[[{KEY}x MiB]]", "không có khoá"),
@@ -40,6 +56,13 @@ ON_THE_PAGE = {
     "record that the page does not name": ("[[other:files]]", "results"),
     "failed condition": (f"[[{KEY} MiB > 500.000.000]]", "điều kiện không còn đúng"),
     "failed hidden condition": ("[[?hugging_face_round_trip:checks.weights = không]]", "điều kiện không còn đúng"),
+    "condition over two lines": ("[[?hugging_face_round_trip:checks.weights\n= không]]", "không khép"),
+    "value in an attribute": (f'<span title="[[{KEY}]]">x</span>', "thuộc tính"),
+    "value in alternative text": (f"![nặng [[{KEY}]]](https://example.org/x.png)", "chữ thay ảnh"),
+    "English decimals in a condition": (f"[[{KEY} < 0.500]]", "vế phải"),
+    "condition across kinds": ("[[?hugging_face_round_trip:checks.weights != 0]]", "không so sánh được"),
+    "ratio of unlike things": ("[[hugging_face_round_trip:tied / tensors]]", "tỉ số"),
+    "text after a snippet": ("[[hugging_face_round_trip#luu]] như trên", "đứng một mình"),
     "missing section": ("[[hugging_face_round_trip#khong-co]]", "không có đoạn"),
     "missing output": ("[[hugging_face_round_trip#quan-sat output]]", "không in đoạn"),
     "missing run": ("[[hugging_face_round_trip#tep-da-luu output --break nothing]]", "không có lần chạy"),
@@ -95,6 +118,36 @@ def test_refuses_a_changed_pin(project):
     assert re.search(rf"{re.escape(LESSON)}:\d+: bản ghi .* đã cũ \(torch đã đổi phiên bản\)", output), output
 
 
+def test_refuses_a_stale_record_that_only_the_strip_uses(project):
+    page = project.root / LESSON
+    text = page.read_text(encoding="utf-8").split("---", 2)[1]
+    page.write_text(f"---{text}---\n\n## Trống\n", encoding="utf-8")
+    project.edit(SCRIPT, "torch.manual_seed(0)", "torch.manual_seed(1)")
+    code, output = project.build()
+    assert code != 0
+    assert re.search(rf"{re.escape(LESSON)}:5: bản ghi .* đã cũ", output), output
+
+
+def test_refuses_the_record_of_another_script(project):
+    results = (project.root / RESULTS).parent
+    for suffix in ("json", "txt"):
+        (results / f"hugging_face_round_trip.{suffix}").write_bytes(
+            (results / f"state_dict_round_trip.{suffix}").read_bytes()
+        )
+    code, output = project.build()
+    assert code != 0
+    assert "không phải bản ghi của script này" in output
+
+
+@pytest.mark.parametrize("damage", ["number: [", "title: A: b", "results: 7"])
+def test_broken_front_matter_is_no_crash(project, damage):
+    project.edit(LESSON, 'number: "07.20"', damage)
+    code, output = project.build()
+    assert code != 0
+    assert "Traceback" not in output
+    assert LESSON in output
+
+
 def test_line_ends_do_not_make_a_record_stale(project):
     for path in (SCRIPT, LESSON, f"{RESULTS}.json", f"{RESULTS}.txt", "docs/index.md"):
         file = project.root / path
@@ -132,6 +185,9 @@ def test_refuses_a_lesson_that_the_navigation_forgets(project):
 
 def test_accepts_honest_markdown(project):
     honest = """
+Dòng mở đầu có thực thể&#160;và phím <kbd>F5</kbd>. Giá từ [[cite:$5 @some]] đến [[cite:$6 @some]].
+{ #neo-2 }
+
 1. Một [[def:4 byte]], ra đời [[date:2019]], từ bản [[version:2.6]].
 2. Xem arXiv:2001.08361, doi 10.1145/3442188, <https://example.org/2024/1>, [bài](https://example.org/7 "bảy").
 
