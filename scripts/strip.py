@@ -35,26 +35,25 @@ def card(record: Record, base: str) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in known["pins"].items())
     year, month, day = known["date"].split("-")
     facts = {
-        "Thời gian chạy": show(known["wall_seconds"], ".0s"),
+        "Thời gian": show(known["wall_seconds"], ".0s"),
         "Bộ nhớ đỉnh": show(known["peak_rss_mib"] * 2**20, "GiB"),
         "Đĩa": show(known["peak_disk_mib"] * 2**20, ".0MiB"),
         "Máy": f"{known['cpu']}, {known['threads']} luồng, không GPU",
+        "Chạy lần cuối": f"{int(day)}.{int(month)}.{year}",
         "Phiên bản": f"Python {known['python']}, {versions}",
-        "Chạy lần cuối": f"{int(day)}.{int(month)}.{year}, mã thoát {record.data['exit_code']}",
     }
     rows = "".join(f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts.items())
     install = "pip install " + " ".join(f"{name}=={version}" for name, version in known["pins"].items())
-    summary = sections.docstring_of(read(record.script)).partition("\n")[0]
-    lines = number(len(read(record.script).splitlines()))
+    script = read(record.script)
+    summary = sections.docstring_of(script).partition("\n")[0]
+    folded = fenced(install, "bash", "Cài đúng phiên bản đã chạy") + "\n\n" + fenced(script.rstrip("\n"), "python", "")
     return "\n\n".join(
         [
             f'<p class="run-title"><code>{record.script.name}</code> {html.escape(summary)}</p>',
             f'<dl class="run-facts">{rows}</dl>',
             f"[Tải script]({stem}.py){{ .md-button download }} [Mở notebook]({stem}.ipynb){{ .md-button }} "
             f"[Bản ghi lần chạy]({stem}.txt){{ .md-button }}",
-            fenced(install, "bash", "Cài đúng phiên bản đã chạy"),
-            f'??? example "Chép cả script: {record.script.name}, {lines} dòng"\n\n'
-            + "    "
-            + fenced(read(record.script).rstrip("\n"), "python", "").replace("\n", "\n    "),
+            f'??? example "Cài và chép cả script ({number(len(script.splitlines()))} dòng)"\n\n    '
+            + folded.replace("\n", "\n    "),
         ]
     )

@@ -48,9 +48,9 @@ def show(value: Any, form: str = "") -> str:
         raise ValueProblem(f"giá trị không phải một con số: {value}")
     decimals = int(match[1]) if match[1] else None
     unit = match[2] or "f"
-    if unit == "f":
+    if unit == "f" or (unit == "e" and not value):
         return number(value, decimals)
-    if unit == "e":
+    if unit == "e" and value:
         mantissa, exponent = f"{value:.{1 if decimals is None else decimals}e}".split("e")
         return f"{mantissa.replace('.', ',')}·10{str(int(exponent)).translate(SUPERSCRIPT)}"
     if unit == "%":

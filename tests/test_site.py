@@ -15,6 +15,7 @@ PAGES = {
     "portal": "/",
     "lesson": "/fine-tuning/saving-and-loading/",
     "notebook": "/fine-tuning/saving-and-loading/hugging_face_round_trip/",
+    "second notebook": "/fine-tuning/saving-and-loading/state_dict_round_trip/",
 }
 EXAMPLE = "fine-tuning/saving-and-loading/hugging_face_round_trip"
 
@@ -68,7 +69,7 @@ def test_the_script_and_the_transcript_are_published_as_they_are(site):
     folder, _, name = EXAMPLE.rpartition("/")
     transcript = (ROOT / "examples" / folder / "results" / f"{name}.txt").read_text(encoding="utf-8")
     assert (site / f"{EXAMPLE}.txt").read_text(encoding="utf-8") == transcript
-    whole = [block.get_text() for block in soup(site, PAGES["lesson"]).select("details code")]
+    whole = [block.get_text() for block in soup(site, PAGES["lesson"]).select("details.example code")]
     assert any(block.strip() == source.strip() for block in whole)
 
 
@@ -107,9 +108,14 @@ def test_a_browser_meets_no_error_and_no_other_host(browser, address, page, widt
     assert [url for url in foreign if not url.startswith(("data:", "blob:"))] == []
     root = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert root[0] <= root[1], "the page itself scrolls sideways"
-    background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
-    channels = [int(number) for number in re.findall(r"\d+", background)[:3]]
-    assert (sum(channels) > 600) == (scheme == "light"), background
+    # Colours fade in: wait for the end, fail when it never comes.
+    tab.wait_for_function(
+        """light => {
+          const channels = getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)
+          return (channels[0] + channels[1] + channels[2] > 600) === light
+        }""",
+        arg=scheme == "light",
+    )
     context.close()
 
 
@@ -131,9 +137,9 @@ def test_the_copy_button_copies_the_whole_script(browser, address):
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
     tab = context.new_page()
     tab.goto(address + PAGES["lesson"])
-    script = tab.locator("details.example")
+    script = tab.locator("details.example").first
     script.locator("summary").click()
-    script.locator("button.md-code__button[title], button.md-clipboard").first.click()
+    script.locator("div.language-python button").first.click()
     copied = tab.evaluate("navigator.clipboard.readText()")
     source = (ROOT / "examples" / f"{EXAMPLE}.py").read_text(encoding="utf-8")
     assert copied.strip() == source.strip()
@@ -149,4 +155,15 @@ def test_the_theme_switch_goes_round(browser, address):
         tab.locator("form[data-md-component=palette] label:visible").click()
         seen.append(tab.evaluate("document.body.getAttribute('data-md-color-scheme')"))
     assert seen == ["default", "slate", "default"]
+    context.close()
+
+
+def test_tabs_stay_on_the_chosen_framework(browser, address):
+    context = browser.new_context()
+    tab = context.new_page()
+    tab.goto(address + PAGES["lesson"])
+    tab.get_by_text("PyTorch", exact=True).first.click()
+    assert tab.get_by_text("Lưu từ điển tên và tensor").is_visible()
+    tab.reload()
+    assert tab.get_by_text("Lưu từ điển tên và tensor").is_visible()
     context.close()
