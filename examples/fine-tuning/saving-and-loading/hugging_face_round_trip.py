@@ -44,8 +44,7 @@ try:
 except ImportError as error:
     parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch transformers\n")
 
-temporary = tempfile.TemporaryDirectory()
-out = args.out or Path(temporary.name)
+out = args.out or Path((temporary := tempfile.TemporaryDirectory()).name)
 folder, proof_file = out / "model", out / "proof.json"
 fresh = not out.exists() or (out.is_dir() and not any(out.iterdir()))
 if not (fresh or folder.is_dir()) or (args.damage and (args.model or not fresh)):
@@ -54,24 +53,29 @@ if not (fresh or folder.is_dir()) or (args.damage and (args.model or not fresh))
 # %% Quan sát
 
 
-def observe(folder, model, tokenizer, text):
-    """Những gì phải y nguyên: tệp, từng byte của tensor, tên nào chung một tensor, id của text, logits cuối."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    files = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+def observe(model, tokenizer, text):
+    """Những gì phải y nguyên: từng byte của tensor, tên nào chung một tensor, dãy id của text, logits cuối."""
     tensors, owners = {}, {}
     for name, t in [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]:
         raw = t.detach().contiguous().flatten().view(torch.uint8).numpy()
         tensors[name] = [str(t.dtype), list(t.shape), hashlib.sha256(raw).hexdigest()]
         owners.setdefault(id(t), []).append(name)
+    tied = [" = ".join(names) for names in owners.values() if len(names) > 1]
     ids = tokenizer(text).input_ids
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0, -1].tolist()
-    tied = [names for names in owners.values() if len(names) > 1]
-    return {"files": files, "tensors": tensors, "tied": tied, "ids": ids, "logits": logits}
+    return {"tensors": tensors, "tied": tied, "parameters": model.num_parameters(), "ids": ids, "logits": logits}
 
 
-def seal(proof):
-    return hashlib.sha256(json.dumps(proof).encode()).hexdigest()
+def digests(folder):
+    """SHA-256 của từng tệp."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def sealed(proof):
+    """Bằng chứng dạng JSON, đứng sau SHA-256 của chính nó: sửa một chữ cũng lộ."""
+    return json.dumps([hashlib.sha256(json.dumps(proof).encode()).hexdigest(), proof])
 
 
 # %% Cách tải
@@ -116,63 +120,61 @@ if fresh:
 # %% Tệp đã lưu
 print("\n== Tệp đã lưu ==")
 sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
-for name, size in sizes.items():
-    print(f"{size:>11} byte  {name}")
+print(*(f"{size:>11} byte  {name}" for name, size in sizes.items()), sep="\n")
 
 # %% Giữ bằng chứng
 if fresh:  # proof.json ghi sau cùng: có nó nghĩa là đã lưu xong
-    proof = observe(folder, model, tokenizer, TEXT)
-    proof_file.write_text(json.dumps([proof, seal(proof)]), encoding="utf-8")
+    proof = {"files": digests(folder), **observe(model, tokenizer, TEXT)}
+    proof_file.write_text(sealed(proof), encoding="utf-8")
 if args.damage:
     name, change = BREAK[args.damage]
     (folder / name).write_bytes(change((folder / name).read_bytes()))
 
 # %% Tiến trình mới
 CHILD = f"""
-import hashlib, json, pathlib, sys, torch
+import hashlib, json, sys, torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 {inspect.getsource(load)}
 {inspect.getsource(observe)}
-folder = pathlib.Path(sys.argv[1])
-model, tokenizer, report = load(folder)
-seen = observe(folder, model, tokenizer, text=sys.argv[2])
-print(json.dumps(seen | {{"report": report, "parameters": model.num_parameters()}}))
+model, tokenizer, report = load(sys.argv[1])
+print(json.dumps({{"report": report, **observe(model, tokenizer, text=sys.argv[2])}}))
 """
 
 # %% Tải lại
 print("\n== Tải lại ==")
 command = [sys.executable, "-X", "utf8", "-c", CHILD, str(folder), TEXT]
 try:
-    proof, sealed = json.loads(proof_file.read_text(encoding="utf-8"))
-    if seal(proof) != sealed:
+    _, proof = json.loads(text := proof_file.read_text(encoding="utf-8"))
+    if sealed(proof) != text:
         raise ValueError("proof.json đã bị sửa")
-    seen = json.loads(subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=300).stdout)
-    same = {key: proof[key] == seen[key] for key in ("tensors", "tied", "ids")}
-    changed = sorted({name for name, _ in proof["files"].items() ^ seen["files"].items()})
+    changed = sorted({name for name, _ in proof["files"].items() ^ digests(folder).items()})
+    if changed and not args.damage:  # tệp lạ thì không mở
+        raise ValueError(f"thiếu, thừa hoặc khác lúc lưu: {', '.join(changed)}")
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=300)
+    seen = json.loads(done.stdout)
     old, new = torch.tensor(proof["logits"]), torch.tensor(seen["logits"])
     difference = (new - old).abs().max().item()
 except Exception as error:
-    reason = getattr(error, "stderr", None) or f"{type(error).__name__}: {error}"
-    parser.exit(1, f"TRƯỢT: {out} hỏng, không tải lại được. {reason.strip().splitlines()[-1]}\n")
+    reason = getattr(error, "stderr", None) or str(error)
+    parser.exit(1, f"TRƯỢT: {out} hỏng, hãy chép lại bản gốc. {reason.strip().splitlines()[-1]}\n")
 print("báo cáo tải:", seen["report"] or "rỗng")
 
 # %% Đối chứng
 print("\n== Đối chứng ==")
 checks = {
-    "files": (f"{len(seen['files'])} tệp, tệp đã đổi: {', '.join(changed) or 'không'}", not changed),
+    "files": (f"{len(proof['files'])} tệp, tệp đã đổi: {', '.join(changed) or 'không'}", not changed),
     "report": ("báo cáo tải rỗng", not seen["report"]),
-    "weights": (f"{len(seen['tensors'])} tensor bằng nhau từng bit", same["tensors"]),
-    "ties": (f"{len(seen['tied'])} nhóm tên dùng chung tensor", same["tied"]),
-    "tokenizer": ("tokenizer cho cùng dãy id", same["ids"]),
+    "weights": (f"{len(proof['tensors'])} tensor bằng nhau từng bit", seen["tensors"] == proof["tensors"]),
+    "ties": (f"tên chung tensor: {', '.join(seen['tied']) or 'không'}", seen["tied"] == proof["tied"]),
+    "tokenizer": ("tokenizer cho cùng dãy id", seen["ids"] == proof["ids"]),
     "logits": (f"logits lệch nhiều nhất {difference:.2g}", torch.allclose(new, old, rtol=1.3e-6, atol=1e-5)),
 }
-for text, passed in checks.values():
-    print(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}")
+print(*(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}" for text, passed in checks.values()), sep="\n")
 verdict = {name: passed for name, (_, passed) in checks.items()}
 if args.json:
     exact = {"checks": verdict, "parameters": seen["parameters"], "tensors": len(seen["tensors"]), "files": sizes}
-    exact["tied"] = [" = ".join(names) for names in seen["tied"]]
-    exact["bytes_beyond_4_per_parameter"] = sizes.get("model.safetensors", 0) - 4 * seen["parameters"]
+    beyond = sizes.get("model.safetensors", 0) - 4 * seen["parameters"]
+    exact |= {"tied": seen["tied"], "bytes_beyond_4_per_parameter": beyond}
     approx = {"logits_difference": {"value": difference, "rel": 0.05, "abs": 1e-5}}
     json.dump({"exact": exact, "approx": approx}, args.json)
 if not all(verdict.values()):

@@ -70,14 +70,14 @@ def observe(model):
     return {"tensors": tensors, "tied": tied, "parameters": model.num_parameters(), "logits": logits}
 
 
-# SHA-256 của từng tệp trong thư mục.
 def digests(folder):
+    """SHA-256 của từng tệp."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-# Bằng chứng dạng JSON, đứng sau SHA-256 của chính nó: sửa một chữ cũng lộ.
 def sealed(proof):
+    """Bằng chứng dạng JSON, đứng sau SHA-256 của chính nó: sửa một chữ cũng lộ."""
     return json.dumps([hashlib.sha256(json.dumps(proof).encode()).hexdigest(), proof])
 
 
@@ -128,16 +128,18 @@ try:
     _, proof = json.loads(text := proof_file.read_text(encoding="utf-8"))
     if sealed(proof) != text:
         raise ValueError("proof.json đã bị sửa")
+    changed = sorted({name for name, _ in proof["files"].items() ^ digests(folder).items()})
+    if changed and not args.damage:  # tệp lạ thì không mở
+        raise ValueError(f"thiếu, thừa hoặc khác lúc lưu: {', '.join(changed)}")
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
     seen = json.loads(done.stdout) if done.returncode == 0 else {}
 except Exception as error:
-    parser.exit(1, f"TRƯỢT: {out} hỏng, không đối chứng được. {type(error).__name__}: {str(error)!r:.160}\n")
+    parser.exit(1, f"TRƯỢT: {out} hỏng, hãy chép lại bản gốc. {' '.join(str(error).split())[-200:]}\n")
 # có lỗi: ba dòng cuối, cắt ngắn
 print("không có lỗi" if seen else "\n".join([s.strip()[:92] for s in done.stderr.splitlines() if s.strip()][-3:]))
 
 # %% Đối chứng
 print("\n== Đối chứng ==")
-changed = sorted({name for name, _ in proof["files"].items() ^ digests(folder).items()})
 old, new = torch.tensor(proof["logits"]), torch.tensor(seen.get("logits", [float("nan")]))  # nan: chưa tải được
 difference = (new - old).abs().max().item()
 checks = {
