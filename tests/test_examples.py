@@ -196,3 +196,15 @@ def test_run_all_works_in_a_notebook(tmp_path):
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
     assert "ĐÃ CHỨNG MINH" in printed
+
+
+def test_shared_blocks_are_identical_and_can_be_mended(project):
+    import shared_blocks
+
+    assert shared_blocks.differing() == []
+    path = "examples/fine-tuning/saving-and-loading/state_dict_round_trip.py"
+    before = (project.root / path).read_bytes()
+    project.edit(path, '"""SHA-256 của từng tệp."""', '"""Khác."""')
+    assert [name for _, name, _ in shared_blocks.differing(project.root)] == ["bang-chung"]
+    shared_blocks.fix(project.root)
+    assert (project.root / path).read_bytes() == before

@@ -46,9 +46,13 @@ except ImportError as error:
 
 out = args.out or Path((temporary := tempfile.TemporaryDirectory()).name)
 folder, proof_file = out / "model", out / "proof.json"
-fresh = not out.exists() or (out.is_dir() and not any(out.iterdir()))
-if not (fresh or folder.is_dir()) or (args.damage and (args.model or not fresh)):
-    parser.exit(2, f"{out} đã có thứ khác, hoặc --break không đi với nó: hãy chọn thư mục mới cho --out.\n")
+try:
+    fresh = not any(path.is_file() for path in out.rglob("*"))
+    if not (fresh or folder.is_dir() or proof_file.is_file()) or (args.damage and (args.model or not fresh)):
+        raise FileExistsError("đã có thứ khác, hoặc --break không đi với nó")
+    folder.mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    parser.exit(2, f"Không dùng được {out}: {error.strerror or error}. Hãy chọn thư mục mới cho --out.\n")
 
 # %% Quan sát
 
@@ -67,6 +71,7 @@ def observe(model, tokenizer, text):
     return {"tensors": tensors, "tied": tied, "parameters": model.num_parameters(), "ids": ids, "logits": logits}
 
 
+# --- khối dùng chung: bang-chung ---
 def digests(folder):
     """SHA-256 của từng tệp."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -77,6 +82,8 @@ def sealed(proof):
     """Bằng chứng dạng JSON, đứng sau SHA-256 của chính nó: sửa một chữ cũng lộ."""
     return json.dumps([hashlib.sha256(json.dumps(proof).encode()).hexdigest(), proof])
 
+
+# --- hết khối ---
 
 # %% Cách tải
 

@@ -70,6 +70,7 @@ def observe(model):
     return {"tensors": tensors, "tied": tied, "parameters": model.num_parameters(), "logits": logits}
 
 
+# --- khối dùng chung: bang-chung ---
 def digests(folder):
     """SHA-256 của từng tệp."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -80,6 +81,8 @@ def sealed(proof):
     """Bằng chứng dạng JSON, đứng sau SHA-256 của chính nó: sửa một chữ cũng lộ."""
     return json.dumps([hashlib.sha256(json.dumps(proof).encode()).hexdigest(), proof])
 
+
+# --- hết khối ---
 
 # %% Dựng
 print("== Dựng ==")
