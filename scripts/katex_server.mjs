@@ -13,6 +13,7 @@ for await (const line of createInterface({ input: process.stdin })) {
       displayMode: display,
       output: "htmlAndMathml",
       throwOnError: true,
+      trust: ({ command }) => { throw new Error(`${command} is not allowed`) },
       strict: code => (allowed.has(code) ? "ignore" : "error"),
     })
     answer = { html }

@@ -41,6 +41,7 @@ ON_THE_PAGE = {
     "digit in raw HTML's code": ("<p>`474`</p>", "chữ số gõ tay"),
     "digit beside prices": ("Từ $5 đến $6 mỗi giờ", "chữ số gõ tay"),
     "unknown macro": (r"Ở đây $\tensorx$ là", "công thức sai"),
+    "link in a formula": (r"$\href{https://example.org}{x}$", "công thức sai"),
     "unbalanced brace": ("$$\n\\frac{1}{2\n$$", "công thức sai"),
     "double subscript": ("$a_b_c$", "công thức sai"),
     "copied rule in a formula": ("$a ====== b$", "==="),
