@@ -14,7 +14,10 @@ def broken(site: Path) -> list[str]:
     program = Path(sysconfig.get_path("scripts")) / ("lychee.exe" if sys.platform == "win32" else "lychee")
     command = [str(program), "--offline", "--include-fragments=anchor-only", "--index-files=index.html"]
     command += ["--format=json", "--no-progress", f"--root-dir={site.resolve()}", str(site.resolve())]
-    run = subprocess.run(command, capture_output=True, encoding="utf-8")
+    try:
+        run = subprocess.run(command, capture_output=True, encoding="utf-8")
+    except OSError as error:
+        return [f"không kiểm được liên kết: không chạy được lychee ({error}); chạy: pip install -r requirements.txt"]
     try:
         errors = json.loads(run.stdout)["error_map"]
     except (ValueError, KeyError):

@@ -67,7 +67,7 @@ VISIBLE_ATTRIBUTE = re.compile(
     r"""\b(?:alt|title|aria-\w+|summary|placeholder|value|start|label)\s*=\s*("[^"]*"|'[^']*'|[^\s>"']+)""",
     re.IGNORECASE,
 )
-SIXTY_SECONDS = "Trong 60 giây"  # the one heading that holds a digit
+SIXTY_SECONDS = "Trong 60 giây"  # a section that every lesson has; holds a digit as a heading and as *a name*
 TEX = re.compile(r"\\(?:[A-Za-z]{2,}|[(\[])|\\begin\b")
 HEADING = re.compile(r"^[ ]{0,3}#{1,6}[ \t]")
 LIST_MARKER = re.compile(r"^[ \t>]*(?:[-*+][ \t]+)?\d{1,2}\.(?=[ \t])")
@@ -186,6 +186,7 @@ def line_problems(line: str, prose: str, names: list[str]) -> list[str]:
         if re.search(r"\$|\[\[", re.sub(r"`[^`]*`", "", line)):
             problems.append("tiêu đề không được chứa công thức hay [[…]]")
         prose = prose.replace(SIXTY_SECONDS, "")
+    prose = prose.replace(f"*{SIXTY_SECONDS}*", "")
     if "[[" in prose or "]]" in prose:
         problems.append("[[…]] không khép trên cùng một dòng, hoặc có ngoặc vuông bên trong")
     if has_digit(prose, names):
@@ -272,7 +273,7 @@ def value(record: records.Record, match: re.Match[str], in_math: bool) -> str:
             raise Refused("tỉ số cần hai số, số dưới khác không, trong cùng một phần của bản ghi")
         shown = shown / below
     if match["condition"]:
-        values.check(shown, match["condition"])
+        values.check(values.scaled(shown, match["form"] or ""), match["condition"])
     if match["hidden"]:
         if not match["condition"]:
             raise Refused("[[?…]] phải có điều kiện")

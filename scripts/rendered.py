@@ -59,7 +59,7 @@ class Reader(HTMLParser):
         if self.open and self.open[-1][1]:
             return
         text = IDENTIFIER.sub("", data)
-        if any(name in HEADINGS for name, _, _ in self.open):
+        if any(name in HEADINGS or name == "em" for name, _, _ in self.open):
             text = text.replace(SIXTY_SECONDS, "")
         if has_digit(text, self.names):
             self.problems.append((data, f"chữ số gõ tay: «{' '.join(data.split())}»"))

@@ -72,10 +72,10 @@ def run(script: Path, options: list[str], time_limit: float) -> Run:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
             )
-            rss, disk = watch(process, base, started, time_limit)
+            rss, disk, late = watch(process, base, started, time_limit)
         wall = time.perf_counter() - started
         printed = transcript.read_text(encoding="utf-8", errors="replace")
-        if process.returncode is None or (wall > time_limit and process.returncode < 0):
+        if late:
             raise RunError(f"{script.name} {' '.join(options)}: quá {time_limit:.0f} giây, đã dừng")
         result = base / "record.json"
         try:
@@ -106,9 +106,9 @@ def environment(scratch: Path, home: Path) -> dict[str, str]:
     return {**os.environ, **own, **places}
 
 
-def watch(process: psutil.Popen, base: Path, started: float, time_limit: float) -> tuple[float, float]:
-    """Wait for a process; peak memory of its tree and peak size of its files, in MiB. Past the limit: kill the tree."""
-    peak_rss = peak_disk = 0
+def watch(process: psutil.Popen, base: Path, started: float, time_limit: float) -> tuple[float, float, bool]:
+    """Wait for a process: peak memory of its tree and peak size of its files (MiB), and whether the limit ended it."""
+    peak_rss, peak_disk, late = 0, 0, False
     next_disk = 0.0
     while process.poll() is None:
         now = time.perf_counter()
@@ -117,10 +117,11 @@ def watch(process: psutil.Popen, base: Path, started: float, time_limit: float) 
         if now >= next_disk:
             peak_disk, next_disk = max(peak_disk, size_of(base)), now + 0.25
         if now - started > time_limit:
+            late = True
             for member in tree:
                 member.kill()
         time.sleep(POLL_SECONDS)
-    return peak_rss / 2**20, peak_disk / 2**20
+    return peak_rss / 2**20, peak_disk / 2**20, late
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:

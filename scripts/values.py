@@ -29,6 +29,14 @@ def number(value: float, decimals: int | None = None) -> str:
     return text.translate(str.maketrans(",.", ".,")).replace("-", "−")
 
 
+def scaled(value: Any, form: str) -> Any:
+    """The value in the unit of its format, as a condition beside that format means it; anything else as it is."""
+    unit = (FORMAT.fullmatch(form) or [None] * 3)[2]
+    if (unit not in BYTES and unit != "%") or isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return value * 100 if unit == "%" else value / BYTES[unit]
+
+
 def show(value: Any, form: str = "") -> str:
     """A recorded value as text for a page. Raises ValueProblem when the format does not fit the value."""
     if form == "pass" and isinstance(value, bool):

@@ -100,13 +100,39 @@ def test_refuses_damaged_files(copy, damage):
         assert done.stderr.strip().splitlines()[-1].startswith("TRƯỢT"), done.stderr
 
 
-def test_refuses_a_file_too_many_and_a_swapped_model(copy):
+def test_refuses_a_file_too_many(copy):
     out = copy.parent / "saved"
     extra = next(path for path in out.rglob("config.json")).with_name("extra.safetensors")
     extra.write_bytes(b"x")
     done = run(copy, "--out", "saved")
     assert done.returncode == 1
     assert "extra.safetensors" in done.stdout + done.stderr
+
+
+def test_refuses_a_swapped_model(copy):
+    """Another model of the same shape, whole and loadable, in the place of the saved one."""
+    other = copy.with_name("other.py")
+    other.write_text(records.read(copy).replace("torch.manual_seed(0)", "torch.manual_seed(1)"), encoding="utf-8")
+    assert run(other, "--size", "tiny", "--out", "other").returncode == 0
+    shutil.rmtree(copy.parent / "saved/model")
+    shutil.copytree(copy.parent / "other/model", copy.parent / "saved/model")
+    done = run(copy, "--out", "saved")
+    assert done.returncode == 1
+    assert "khác lúc lưu" in done.stderr
+
+
+def test_json_never_empties_a_file(copy):
+    """A run that cannot start leaves the file of `--json` alone; a folder, or a file of the saved model, is refused."""
+    kept = copy.parent / "kept.json"
+    kept.write_text("mine", encoding="utf-8")
+    (copy.parent / "foreign").mkdir()
+    (copy.parent / "foreign/letter.txt").write_text("mine", encoding="utf-8")
+    assert run(copy, "--out", "foreign", "--json", "kept.json").returncode == 2
+    assert kept.read_text(encoding="utf-8") == "mine"
+    before = files_of(copy.parent / "saved")
+    for target in ("foreign", "saved/proof.json", "saved/model/config.json"):
+        assert run(copy, "--out", "saved", "--json", target).returncode == 2
+    assert files_of(copy.parent / "saved") == before
 
 
 def test_leaves_foreign_folders_alone(copy):
@@ -132,7 +158,7 @@ def test_says_in_one_line_that_a_package_is_missing(copy):
 
 def test_usage_errors_end_with_two(saved):
     assert run(saved, "--size", "huge").returncode == 2
-    assert run(saved, "--size", "tiny", "--json", "no/folder.json").returncode == 2
+    assert run(saved, "--size", "tiny", "--json", ".").returncode == 2
 
 
 TAKES_A_MODEL = [script for script in ROUND_TRIPS if '"--model"' in records.read(script)]
@@ -143,6 +169,7 @@ def test_a_model_of_ones_own(copy):
     """`--model` takes a folder of the same shape as the real gpt2; torn: 1, missing: 2."""
     model = copy.parent / "saved" / "model"
     assert run(copy, "--model", str(model)).returncode == 0
+    assert run(copy, "--model", str(model), "--out", "saved").returncode == 2  # holds another model already
     weights = (model / "model.safetensors").read_bytes()
     (model / "model.safetensors").write_bytes(weights[:-1000])
     torn = run(copy, "--model", str(model))

@@ -78,6 +78,13 @@ def test_conditions(value, condition, holds):
             values.check(value, condition)
 
 
+def test_a_condition_speaks_of_the_shown_unit():
+    values.check(values.scaled(497774208, "MiB"), "> 474,7")
+    values.check(values.scaled(0.925, "%"), "< 93")
+    with pytest.raises(values.ValueProblem):
+        values.check(values.scaled(500, "MiB"), "> 400")
+
+
 def test_pins_are_those_that_a_script_needs():
     pins = {"torch": "2.13.0", "transformers": "5", "safetensors": "0.8", "pyyaml": "6", "mkdocs": "1"}
     script = '"""Cần: pip install torch safetensors"""\nimport yaml\nCHILD = """\nfrom transformers import x\n"""'

@@ -55,7 +55,11 @@ ON_THE_PAGE = {
     "key that is a group": ("[[hugging_face_round_trip:files]]", "một nhóm"),
     "unknown format": (f"[[{KEY} parsec]]", "định dạng"),
     "record that the page does not name": ("[[other:files]]", "results"),
-    "failed condition": (f"[[{KEY} MiB > 500.000.000]]", "điều kiện không còn đúng"),
+    "failed condition": (f"[[{KEY} MiB > 475]]", "điều kiện không còn đúng"),
+    "condition in the shown unit": (
+        "[[hugging_face_round_trip:bytes_beyond_4_per_parameter MiB > 400]]",
+        "điều kiện không còn đúng",
+    ),
     "failed hidden condition": ("[[?hugging_face_round_trip:checks.weights = không]]", "điều kiện không còn đúng"),
     "condition over two lines": ("[[?hugging_face_round_trip:checks.weights\n= không]]", "không khép"),
     "value in an attribute": (f'<span title="[[{KEY}]]">x</span>', "thuộc tính"),

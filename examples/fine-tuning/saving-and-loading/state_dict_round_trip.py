@@ -34,7 +34,7 @@ SIZES = {"gpt2": {}, "tiny": {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_si
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
 parser.add_argument("--size", choices=SIZES, default="gpt2", help="cỡ của mô hình")
 parser.add_argument("--out", type=Path, help="thư mục giữ các tệp (mặc định: thư mục tạm, tự xoá)")
-parser.add_argument("--json", type=argparse.FileType("w", encoding="utf-8"), help="ghi kết quả vào tệp này")
+parser.add_argument("--json", type=Path, help="ghi kết quả vào tệp này")
 parser.add_argument("--break", dest="damage", choices=BREAK, help="phá một chỗ, để xem đối chứng trượt")
 args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong notebook: mọi mặc định
 try:
@@ -49,6 +49,8 @@ try:
     fresh = not any(path.is_file() for path in out.rglob("*"))
     if not (fresh or folder.is_dir() or proof_file.is_file()) or (args.damage and not fresh):
         raise FileExistsError("đã có thứ khác, hoặc --break không đi với nó")
+    if args.json and (args.json.is_dir() or out.absolute() in args.json.absolute().parents):
+        raise IsADirectoryError(f"--json {args.json} phải là một tệp ngoài thư mục ấy")
     folder.mkdir(parents=True, exist_ok=True)
 except OSError as error:
     parser.exit(2, f"Không dùng được {out}: {error.strerror or error}. Hãy chọn thư mục mới cho --out.\n")
@@ -73,8 +75,12 @@ def observe(model):
 # --- khối dùng chung: bang-chung ---
 def digests(folder):
     """SHA-256 của từng tệp."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    sums = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()):
+        regular = path.is_file() and not path.is_symlink()  # liên kết, ống dẫn: không mở
+        name = path.relative_to(folder).as_posix()
+        sums[name] = hashlib.sha256(path.read_bytes()).hexdigest() if regular else "không phải tệp thường"
+    return sums
 
 
 def sealed(proof):
@@ -89,7 +95,7 @@ print("== Dựng ==")
 if fresh:
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config(**SIZES[args.size], bos_token_id=0, eos_token_id=0)).eval()
-    with torch.no_grad():  # tensor mới hay toàn 0 hoặc toàn 1: mất rồi tạo lại vẫn "đúng". Nên xáo hết.
+    with torch.no_grad():  # tensor mới hay toàn 0 hoặc toàn 1: mất rồi tạo lại vẫn "đúng". Nên cộng nhiễu.
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.02)
 print(f"{model.num_parameters()} tham số" if fresh else "đã lưu từ lần trước")
@@ -101,7 +107,7 @@ if fresh:
     model.config.to_json_file(folder / "config.json")  # hình dạng mô hình không nằm trong state_dict: lưu riêng
 if target == "state":
     torch.save(change(model.state_dict()), folder / "model.pt")
-sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()}
 print(*(f"{size:>11} byte  {name}" for name, size in sizes.items()), sep="\n")
 
 # %% Giữ bằng chứng
@@ -127,6 +133,8 @@ print(json.dumps(observe(model.eval())))  # eval: tắt dropout
 # %% Tải lại
 print("\n== Tải lại ==")
 command = [sys.executable, "-X", "utf8", "-c", change(CHILD) if target == "code" else CHILD, str(folder)]
+if not proof_file.is_file():
+    parser.exit(1, f"TRƯỢT: {out} chưa lưu xong hoặc mất proof.json: hãy xoá nó rồi lưu lại.\n")
 try:
     _, proof = json.loads(text := proof_file.read_text(encoding="utf-8"))
     if sealed(proof) != text:
@@ -148,7 +156,7 @@ difference = (new - old).abs().max().item()
 checks = {
     "files": (f"{len(proof['files'])} tệp; đã đổi, mất hay thừa: {', '.join(changed) or 'không'}", not changed),
     "load": ("tải không lỗi, không thiếu hay thừa tên nào", bool(seen)),
-    "weights": (f"{len(proof['tensors'])} tensor bằng nhau từng bit", proof["tensors"] == seen.get("tensors")),
+    "weights": (f"{len(proof['tensors'])} tên tensor bằng nhau từng bit", proof["tensors"] == seen.get("tensors")),
     "ties": (f"tên chung tensor: {', '.join(seen.get('tied', [])) or 'không'}", proof["tied"] == seen.get("tied")),
     "logits": (f"logits lệch nhiều nhất {difference:.2g}", torch.allclose(new, old, rtol=1.3e-6, atol=1e-5)),
 }
@@ -163,7 +171,7 @@ verdict = {name: passed for name, (_, passed) in checks.items()}
 if args.json:
     exact = {"checks": verdict, "parameters": proof["parameters"], "tensors": len(proof["tensors"]), "files": sizes}
     exact |= {"tied": proof["tied"], "bytes_beyond_4_per_parameter": sizes.get("model.pt", 0) - 4 * proof["parameters"]}
-    json.dump({"exact": exact, "approx": approx}, args.json)
+    args.json.write_text(json.dumps({"exact": exact, "approx": approx}), encoding="utf-8")
 if not all(verdict.values()):
     parser.exit(1, "TRƯỢT: cái tải lại không phải cái đã lưu.\n")
 print("ĐÃ CHỨNG MINH: cái tải lại chính là cái đã lưu.")
