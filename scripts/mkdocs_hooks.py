@@ -90,8 +90,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             log.warning("docs/%s: notebook và HTML được sinh ra khi dựng, không đặt trong docs", file.src_uri)
     for module in state.modules:
         for lesson in module.lessons:
-            for record in lesson_results(lesson.page, config).values():
-                if isinstance(record, records.Record):
+            for name, record in lesson_results(lesson.page, config).items():
+                if isinstance(record, records.Record) and "." not in name:  # X.<machine> has the script of X
                     publish(record, lesson.title, files, config)
     css = re.sub(
         r"(url\(fonts/[\w-]+\.woff2\) format\(\"woff2\"\))[^;}]*", r"\1", (KATEX / "katex.min.css").read_text("utf-8")
@@ -215,16 +215,16 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     """Put the rendered formulas in, after the search plugin has read the page."""
 
-    def rendered(match: re.Match[str]) -> str:
+    def formula(match: re.Match[str]) -> str:
         display = match["open"] == "["
         try:
-            formula = state.renderer.render(html.unescape(match["tex"]).strip(), display)
+            shown = state.renderer.render(html.unescape(match["tex"]).strip(), display)
         except FormulaError:  # told with its line when the source was checked
             return match[0]
         focus = ' tabindex="0"' if display else ""
-        return f'<{match["tag"]} class="arithmatex"{focus}>{formula}</{match["tag"]}>'
+        return f'<{match["tag"]} class="arithmatex"{focus}>{shown}</{match["tag"]}>'
 
-    return MATH.sub(rendered, output)
+    return MATH.sub(formula, output)
 
 
 def on_post_build(config: MkDocsConfig) -> None:

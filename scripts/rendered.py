@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from pages import has_digit
+from pages import SIXTY_SECONDS, has_digit
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 FREE_TAGS = {"code", "pre", "kbd", "script", "style", "svg", "data"}  # may hold digits
@@ -13,7 +13,6 @@ FREE_CLASSES = {"arithmatex", "lesson-strip", "course-list", "footnote-ref", "fo
 READ_OUT = {"alt", "title", "placeholder", "summary", "value", "start", "label"}
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 IDENTIFIER = re.compile(r"https?://\S+|arXiv[: ]\d{4}\.\d{4,5}(?:v\d+)?|\bdoi[: ]? ?10\.\S+", re.IGNORECASE)
-SIXTY_SECONDS = "Trong 60 giây"
 LEFT_OVER = ("[[", "]]", "$$", "][", "](")
 
 
@@ -77,8 +76,8 @@ def read(html: str, names: list[str]) -> Reader:
 
 
 def line_of(snippet: str, markdown: str, first_line: int) -> int:
-    """Line of the source that holds the snippet, or the longest part of it that can be found; 0: none."""
+    """Line of the source that holds the snippet, or the longest part of it found; the first line when none is."""
     for part in sorted((part.strip() for part in re.split(r"[\n«»]", snippet)), key=len, reverse=True):
         if part and part in markdown:
             return first_line + markdown.count("\n", 0, markdown.index(part))
-    return 0
+    return first_line

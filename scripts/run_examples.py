@@ -87,7 +87,7 @@ def run(script: Path, options: list[str], time_limit: float) -> Run:
 
 
 def environment(scratch: Path, home: Path) -> dict[str, str]:
-    """The environment of a run: no network, no user's cache, no colour, no progress bars, a fixed number of threads."""
+    """The environment of a run: no model hub, no user cache, no colour, no progress bars, fixed threads."""
     own = {
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(home / "huggingface"),

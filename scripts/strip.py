@@ -38,7 +38,7 @@ def card(record: Record, base: str) -> str:
         "Thời gian": show(known["wall_seconds"], ".0s"),
         "Bộ nhớ đỉnh": show(known["peak_rss_mib"] * 2**20, "GiB"),
         "Đĩa": show(known["peak_disk_mib"] * 2**20, ".0MiB"),
-        "Máy": f"{known['cpu']}, {known['threads']} luồng, không GPU",
+        "Máy": f"{known['cpu']}, {known['threads']} luồng",
         "Chạy lần cuối": f"{int(day)}.{int(month)}.{year}",
         "Phiên bản": f"Python {known['python']}, {versions}",
     }

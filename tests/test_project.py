@@ -48,6 +48,9 @@ def test_dev_needs_only_the_standard_library():
         [sys.executable, "-I", "-S", str(ROOT / "scripts/dev.py"), "--help"], env=environment(), capture_output=True
     )
     assert done.returncode == 0, done.stderr
+    imports = f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); import browser, dev, node_setup"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", imports], env=environment(), capture_output=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_taken_port_is_one_clear_line():
