@@ -14,8 +14,14 @@ matplotlib.use("svg")
 from matplotlib import pyplot
 
 # Drawn with these, shown with the variables.
-COLOURS = {"#010101": "currentColor", "#020202": "var(--figure-accent)", "#030303": "var(--figure-muted)"}
-INK, ACCENT, MUTED = COLOURS
+COLOURS = {
+    "#010101": "currentColor",
+    "#020202": "var(--figure-accent)",
+    "#030303": "var(--figure-muted)",
+    "#040404": "var(--md-default-bg-color)",
+}
+INK, ACCENT, MUTED, PAPER = COLOURS
+WIDTH = 5.2  # inches: text stays readable when a phone shows the figure at its full width
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "figures",
@@ -34,7 +40,7 @@ STYLE = {
 def bytes_by_file(data: dict[str, Any]) -> Any:
     """Horizontal bars: the files of the saved folder by size in bytes, on a logarithmic axis."""
     files = sorted(data["exact"]["files"].items(), key=lambda item: item[1])
-    drawing, axes = pyplot.subplots(figsize=(7, 2.6))
+    drawing, axes = pyplot.subplots(figsize=(WIDTH, 2.4))
     bars = axes.barh([name for name, _ in files], [size for _, size in files], color=ACCENT, height=0.6)
     axes.bar_label(bars, [f"{size:,}".replace(",", ".") for _, size in files], padding=4)
     axes.set_xscale("log")
@@ -43,8 +49,85 @@ def bytes_by_file(data: dict[str, Any]) -> Any:
     return drawing
 
 
+def vietnamese(value: float, decimals: int) -> str:
+    """A number as Vietnamese readers write it."""
+    return f"{value:,.{decimals}f}".translate(str.maketrans(",.", ".,"))
+
+
+def bytes_by_container(data: dict[str, Any]) -> Any:
+    """Two panels: what each way to save holds (MiB, stacked), and where a model's own bytes are (% of its weights)."""
+    exact = data["exact"]
+    weights, moments = exact["weights"], exact["moments"]
+    drawing, (upper, lower) = pyplot.subplots(2, 1, figsize=(WIDTH, 4.6), height_ratios=(3, 5), layout="constrained")
+    rows = [("state_dict.pt", []), ("thư mục", []), ("checkpoint.pt", list(moments.values()))]
+    for row, (_, more) in enumerate(rows):
+        left = 0.0
+        for index, size in enumerate([weights, *more]):
+            colour = MUTED if index else ACCENT
+            upper.barh(row, size / 2**20, left=left, height=0.6, color=colour, alpha=1 / max(index, 1), linewidth=0)
+            left += size / 2**20
+        upper.text(left, row, f" {vietnamese(left, 0)} MiB", va="center")
+    upper.set_yticks(range(len(rows)), [name for name, _ in rows])
+    upper.invert_yaxis()
+    upper.set_xlim(right=left * 1.3)
+    upper.set_title("đậm: trọng số; nhạt dần: hai trung bình của AdamW", fontsize=10, loc="left")
+    bare(upper)
+    names = {"wte": "embedding", "wpe": "vị trí", "attn": "attention", "mlp": "MLP", "ln": "chuẩn hoá"}
+    shares = sorted(((size / weights * 100, names[part]) for part, size in exact["parts"].items()), reverse=True)
+    bars = lower.barh([name for _, name in shares], [share for share, _ in shares], color=ACCENT, height=0.6)
+    lower.bar_label(bars, [f"{vietnamese(share, 1)} %" for share, _ in shares], padding=4)
+    lower.invert_yaxis()
+    lower.set_xlim(right=max(shares)[0] * 1.25)
+    lower.set_title("phần của trọng số", fontsize=10, loc="left")
+    bare(lower)
+    return drawing
+
+
+def bare(axes: Any) -> None:
+    """Take the value axis away: the bars carry their numbers."""
+    axes.spines["bottom"].set_visible(False)
+    axes.tick_params(left=False, bottom=False, labelbottom=False)
+
+
+CHECKS = {
+    "files": "tệp",
+    "load": "tải",
+    "weights": "từng bit",
+    "ties": "buộc",
+    "logits": "logits",
+}
+WAYS = {
+    "weight": "lật một bit",
+    "prefix": "thừa «module.»",
+    "untie": "quên tie_weights()",
+    "train": "quên eval()",
+    "buffer": "buffer không lưu",
+}
+
+
+def seen_by_checks(data: dict[str, Any]) -> Any:
+    """A grid: each way to break (rows) against each check (columns); filled where the check notices."""
+    drawing, axes = pyplot.subplots(figsize=(WIDTH, 2.8))
+    for row, way in enumerate(WAYS):
+        verdicts = data["breaks"][way]["exact"]["checks"]
+        for column, check in enumerate(CHECKS):
+            seen = not verdicts[check]
+            axes.scatter(column, row, s=260, color=ACCENT if seen else "none", edgecolors=ACCENT if seen else MUTED)
+            axes.text(column, row, "✓" if seen else "–", ha="center", va="center", color=PAPER if seen else MUTED)
+    axes.set_xticks(range(len(CHECKS)), CHECKS.values())
+    axes.set_yticks(range(len(WAYS)), WAYS.values())
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlim(-0.6, len(CHECKS) - 0.4)
+    axes.set_ylim(len(WAYS) - 0.4, -0.6)
+    return drawing
+
+
 DRAWINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "fine-tuning/saving-and-loading/hugging_face_round_trip": bytes_by_file,
+    "fine-tuning/saving-and-loading/state_dict_round_trip": seen_by_checks,
+    "fine-tuning/saving-and-loading/what_is_saved": bytes_by_container,
 }
 
 

@@ -24,12 +24,16 @@ def strip(number_of_lesson: str, minutes: int, results: list[Record], page: str,
         '<div class="lesson-strip" markdown>',
         f'<p class="lesson-number">Bài {html.escape(number_of_lesson)} · đọc khoảng {minutes} phút</p>',
     ]
-    parts += [card(record, posixpath.relpath(folder, posixpath.dirname(page) or ".")) for record in results]
+    base = posixpath.relpath(folder, posixpath.dirname(page) or ".")
+    parts += [card(record, base, opened=len(results) == 1) for record in results]
     return "\n\n".join([*parts, "</div>"])
 
 
-def card(record: Record, base: str) -> str:
-    """One script: cost, machine, versions, and its files; `base` is the way from the page to the published files."""
+def card(record: Record, base: str, opened: bool) -> str:
+    """One script: cost, machine, versions, and its files; `base` is the way from the page to the published files.
+
+    A line that says what it does and costs; the rest unfolds, so that many scripts do not push the lesson away.
+    """
     known = record.data["provenance"]
     stem = f"{base}/{record.name}" if base != "." else record.name
     versions = ", ".join(f"{name} {version}" for name, version in known["pins"].items())
@@ -45,15 +49,18 @@ def card(record: Record, base: str) -> str:
     rows = "".join(f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts.items())
     install = "pip install " + " ".join(f"{name}=={version}" for name, version in known["pins"].items())
     script = read(record.script)
-    summary = sections.docstring_of(script).partition("\n")[0]
+    summary = sections.docstring_of(script).partition("\n")[0].rstrip(".")
+    cost = f"{facts['Thời gian']} · {facts['Bộ nhớ đỉnh']}"
     folded = fenced(install, "bash", "Cài đúng phiên bản đã chạy") + "\n\n" + fenced(script.rstrip("\n"), "python", "")
     return "\n\n".join(
         [
-            f'<p class="run-title"><code>{record.script.name}</code> {html.escape(summary)}</p>',
+            f'<details class="run" markdown{" open" if opened else ""}>',
+            f"<summary><code>{record.script.name}</code> {html.escape(summary)} <small>{cost}</small></summary>",
             f'<dl class="run-facts">{rows}</dl>',
             f"[Tải script]({stem}.py){{ .md-button download }} [Mở notebook]({stem}.ipynb){{ .md-button }} "
             f"[Bản ghi lần chạy]({stem}.txt){{ .md-button }}",
-            f'??? example "Cài và chép cả script ({number(len(script.splitlines()))} dòng)"\n\n    '
-            + folded.replace("\n", "\n    "),
+            f"Cài, rồi chép cả script ({number(len(script.splitlines()))} dòng):",
+            folded,
+            "</details>",
         ]
     )

@@ -5,7 +5,7 @@
     python state_dict_round_trip.py --out luu        # giữ tệp; chạy lần nữa: chỉ tải và đối chứng
     python state_dict_round_trip.py --break untie    # quên một dòng khi tải: đối chứng phải trượt
 
-Tốn (cỡ mặc định): không quá 60 giây, 3 GiB bộ nhớ, 1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 90 giây, 3 GiB bộ nhớ, 1 GiB đĩa.
 Cần: pip install torch transformers
 Mã thoát: 0 đã chứng minh; 1 trượt hoặc tệp hỏng; 2 không bắt đầu được; 3 thiếu gói.
 """
@@ -20,13 +20,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+NEW_BUFFER = "model.register_buffer('mask', torch.ones(1, device='meta'), persistent=False); "
 BREAK = {  # cách phá: (phá cái gì, phép đổi)
     # lật bit thấp nhất của một số ở giữa tệp: trong .pt dữ liệu nằm thô, bắt đầu ở bội của 64 byte
     "weight": ("file", lambda raw: raw[: (i := len(raw) // 128 * 64)] + bytes([raw[i] ^ 1]) + raw[i + 1 :]),
     # lưu nhầm từ mô hình còn bọc trong DistributedDataParallel: mọi tên thêm «module.»
     "prefix": ("state", lambda state: {f"module.{name}": tensor for name, tensor in state.items()}),
-    # tệp đúng hết, chỉ mã tải quên một dòng
+    # tệp đúng hết, chỉ mã tải sai: quên một dòng; quên tắt dropout; lớp có buffer không nằm trong state_dict
     "untie": ("code", lambda code: code.replace("model.tie_weights()", "")),
+    "train": ("code", lambda code: code.replace("model.eval()", "model.train()")),
+    "buffer": ("code", lambda code: code.replace("state = ", NEW_BUFFER + "state = ")),
 }
 # GPT2Config() để nguyên là GPT-2 small
 SIZES = {"gpt2": {}, "tiny": {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128}}
@@ -70,6 +73,13 @@ def observe(model):
         logits = model(torch.arange(0, 512, 32)[None]).logits[0, -1].tolist()
     tied = [" = ".join(names) for names in owners.values() if len(names) > 1]
     return {"tensors": tensors, "tied": tied, "parameters": model.num_parameters(), "logits": logits}
+
+
+def memory():
+    """Ba số của Linux, tính bằng byte: đỉnh, đang dùng, và phần riêng không tính tệp được ánh xạ."""
+    path = Path("/proc/self/status")
+    lines = dict(line.split(":", 1) for line in path.read_text().splitlines()) if path.exists() else {}
+    return [int(lines.get(key, "0").split()[0]) * 1024 for key in ("VmHWM", "VmRSS", "RssAnon")]
 
 
 # --- khối dùng chung: bang-chung ---
@@ -116,25 +126,52 @@ if fresh:  # proof.json ghi sau cùng: có nó nghĩa là đã lưu xong
 if target == "file":
     (folder / "model.pt").write_bytes(change((folder / "model.pt").read_bytes()))
 
+# %% Cách tải
+
+
+def load(folder):
+    """Dựng khung rỗng rồi gắn thẳng tensor của tệp vào: không khởi tạo, không chép."""
+    with torch.device("meta"):  # có tên và kích thước, chưa có số nào
+        model = GPT2LMHeadModel(GPT2Config.from_json_file(folder / "config.json"))
+    state = torch.load(folder / "model.pt", weights_only=True, mmap=True)
+    model.load_state_dict(state, assign=True)
+    model.tie_weights()  # assign=True đã tách hai tên chung một tensor
+    if empty := [name for name, buffer in model.named_buffers() if buffer.is_meta]:
+        raise ValueError(f"state_dict không chứa {empty} (persistent=False): hãy tự tạo lại")
+    return model.eval()  # tắt dropout
+
+
+def load_textbook(folder):
+    """Cách thường gặp: khởi tạo mọi số, đọc thêm một bản vào bộ nhớ, rồi chép đè."""
+    model = GPT2LMHeadModel(GPT2Config.from_json_file(folder / "config.json"))
+    model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
+    return model.eval()
+
+
 # %% Tiến trình mới
 CHILD = f"""
-import hashlib, json, pathlib, sys, torch
+import hashlib, json, sys, torch
+from pathlib import Path
 from transformers import GPT2Config, GPT2LMHeadModel
 {inspect.getsource(observe)}
-sys.tracebacklimit, folder = 0, pathlib.Path(sys.argv[1])
-with torch.device("meta"):  # có tên và kích thước, chưa có số nào
-    model = GPT2LMHeadModel(GPT2Config.from_json_file(folder / "config.json"))
-state = torch.load(folder / "model.pt", weights_only=True, mmap=True)
-model.load_state_dict(state, assign=True)  # gắn tensor của tệp vào, không chép
-model.tie_weights()  # assign=True đã tách hai tên chung một tensor
-print(json.dumps(observe(model.eval())))  # eval: tắt dropout
+{inspect.getsource(memory)}
+{inspect.getsource(load)}
+{inspect.getsource(load_textbook)}
+torch.manual_seed(0)  # dropout, nếu quên tắt
+sys.tracebacklimit, load_it = 0, {{"load": load, "load_textbook": load_textbook}}[sys.argv[1]]
+_, before, own_before = memory()
+model = load_it(Path(sys.argv[2]))
+own = memory()[2] - own_before
+seen = observe(model)
+print(json.dumps({{"cost": {{"peak": memory()[0] - before, "own": own}}, **seen}}))
 """
 
 # %% Tải lại
 print("\n== Tải lại ==")
-command = [sys.executable, "-X", "utf8", "-c", change(CHILD) if target == "code" else CHILD, str(folder)]
+code = change(CHILD) if target == "code" else CHILD
 if not proof_file.is_file():
     parser.exit(1, f"TRƯỢT: {out} chưa lưu xong hoặc mất proof.json: hãy xoá nó rồi lưu lại.\n")
+seen = {}
 try:
     _, proof = json.loads(text := proof_file.read_text(encoding="utf-8"))
     if sealed(proof) != text:
@@ -142,31 +179,47 @@ try:
     changed = sorted({name for name, _ in proof["files"].items() ^ digests(folder).items()})
     if changed and not args.damage:  # tệp lạ thì không mở
         raise ValueError(f"thiếu, thừa hoặc khác lúc lưu: {', '.join(changed)}")
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
-    seen = json.loads(done.stdout) if done.returncode == 0 else {}
+    for way in ["load"] if args.damage else ["load", "load_textbook"]:
+        command = [sys.executable, "-X", "utf8", "-c", code, way, str(folder)]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
+        seen[way] = json.loads(done.stdout) if done.returncode == 0 else {}
 except Exception as error:
     parser.exit(1, f"TRƯỢT: {out} hỏng, hãy chép lại bản gốc. {' '.join(str(error).split())[-200:]}\n")
+new = seen["load"]
 # có lỗi: ba dòng cuối, cắt ngắn
-print("không có lỗi" if seen else "\n".join([s.strip()[:92] for s in done.stderr.splitlines() if s.strip()][-3:]))
+print("không có lỗi" if new else "\n".join([s.strip()[:92] for s in done.stderr.splitlines() if s.strip()][-3:]))
 
 # %% Đối chứng
 print("\n== Đối chứng ==")
-old, new = torch.tensor(proof["logits"]), torch.tensor(seen.get("logits", [float("nan")]))  # nan: chưa tải được
-difference = (new - old).abs().max().item()
+old, logits = torch.tensor(proof["logits"]), torch.tensor(new.get("logits", [float("nan")]))  # nan: chưa tải được
+difference = (logits - old).abs().max().item()
 checks = {
     "files": (f"{len(proof['files'])} tệp; đã đổi, mất hay thừa: {', '.join(changed) or 'không'}", not changed),
-    "load": ("tải không lỗi, không thiếu hay thừa tên nào", bool(seen)),
-    "weights": (f"{len(proof['tensors'])} tên tensor bằng nhau từng bit", proof["tensors"] == seen.get("tensors")),
-    "ties": (f"tên chung tensor: {', '.join(seen.get('tied', [])) or 'không'}", proof["tied"] == seen.get("tied")),
-    "logits": (f"logits lệch nhiều nhất {difference:.2g}", torch.allclose(new, old, rtol=1.3e-6, atol=1e-5)),
+    "load": ("tải không lỗi, không thiếu hay thừa tên nào", bool(new)),
+    "weights": (f"{len(proof['tensors'])} tên tensor bằng nhau từng bit", proof["tensors"] == new.get("tensors")),
+    "ties": (f"tên chung tensor: {', '.join(new.get('tied', [])) or 'không'}", proof["tied"] == new.get("tied")),
+    "logits": (f"logits lệch nhiều nhất {difference:.2g}", torch.allclose(logits, old, rtol=1.3e-6, atol=1e-5)),
 }
-approx = {"logits_difference": {"value": difference, "rel": 0.05, "abs": 1e-5}} if seen else {}
-if fresh and seen:  # mô hình gốc còn đây: đo thêm khoảng cách tới nó, bằng float64
+approx = {"logits_difference": {"value": difference, "rel": 0.05, "abs": 1e-5}} if new else {}
+if fresh and new:  # mô hình gốc còn đây: đo thêm khoảng cách tới nó, bằng float64
     state = torch.load(folder / "model.pt", weights_only=True)
     epsilon = sum(torch.dist(state[n].double(), p.double()).item() ** 2 for n, p in model.named_parameters()) ** 0.5
     checks["epsilon"] = (f"khoảng cách tới tham số gốc: {epsilon:.2g}", epsilon == 0)
     approx["epsilon"] = {"value": epsilon, "rel": 0.05, "abs": 1e-6}
+if "load_textbook" in seen:
+    same = seen["load_textbook"].get("tensors") == proof["tensors"]
+    checks["textbook"] = ("cách thường gặp cũng cho những bit ấy", same)
 print(*(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}" for text, passed in checks.values()), sep="\n")
+
+# %% Giá của hai cách tải
+if "load_textbook" in seen:
+    print("\n== Giá của hai cách tải ==")
+    for way, facts in seen.items():  # bộ nhớ tăng thêm, so với cỡ tệp
+        cost = {key: facts["cost"][key] / sizes["model.pt"] for key in ("peak", "own")}
+        approx |= {f"{way}_{key}": {"value": value, "abs": 0.15} for key, value in cost.items()}
+        print(f"{way:<14} đỉnh {cost['peak']:.2f} × tệp; riêng {cost['own']:.2f} × tệp")
+
+# %% Kết luận
 verdict = {name: passed for name, (_, passed) in checks.items()}
 if args.json:
     exact = {"checks": verdict, "parameters": proof["parameters"], "tensors": len(proof["tensors"]), "files": sizes}
