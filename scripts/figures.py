@@ -124,10 +124,41 @@ def seen_by_checks(data: dict[str, Any]) -> Any:
     return drawing
 
 
+def zip_ratio(data: dict[str, Any]) -> Any:
+    """Two panels of bars: r of a deflated folder by number type, trained beside random; r of each byte by itself."""
+    ratios, why = data["approx"]["r"]["deflated"], data["approx"]["why"]
+    drawing, (above, below) = pyplot.subplots(
+        2, figsize=(WIDTH, 5.4), height_ratios=(1, 1), gridspec_kw={"hspace": 0.35}, sharex=True
+    )
+    types = ("float32", "bfloat16", "int8")
+    for values, label, colour, shift in (
+        ("trained", "đã huấn luyện", ACCENT, 0.2),
+        ("random", "ngẫu nhiên", MUTED, -0.2),
+    ):
+        widths = [ratios[f"{values}_{kind}"]["value"] for kind in types]
+        places = [row + shift for row in (2, 1, 0)]
+        bars = above.barh(places, widths, color=colour, height=0.34, label=label)
+        above.bar_label(bars, [vietnamese(width, 3) for width in widths], padding=4)
+    above.set_yticks((2, 1, 0), types)
+    above.set_title("Cỡ ZIP nén so với cỡ thư mục", loc="left", fontsize=11, pad=26)
+    above.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.03, 0.98), handlelength=1, borderpad=0)
+    widths = [why[f"byte_{place}"]["value"] for place in range(4)]
+    bars = below.barh(range(4), widths, color=ACCENT, height=0.6)
+    below.bar_label(bars, [vietnamese(width, 3) for width in widths], padding=4)
+    parts = ("định trị", "định trị", "mũ, định trị", "dấu, mũ")
+    below.set_yticks(range(4), [f"byte {place}\n{part}" for place, part in enumerate(parts)])
+    below.set_title("float32 đã huấn luyện, nén riêng từng byte", loc="left", fontsize=11)
+    for axes in (above, below):
+        axes.set_xlim(0, 1.2)
+        bare(axes)
+    return drawing
+
+
 DRAWINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "fine-tuning/saving-and-loading/hugging_face_round_trip": bytes_by_file,
     "fine-tuning/saving-and-loading/state_dict_round_trip": seen_by_checks,
     "fine-tuning/saving-and-loading/what_is_saved": bytes_by_container,
+    "fine-tuning/saving-and-loading/zip_and_ratio": zip_ratio,
 }
 
 

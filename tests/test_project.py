@@ -53,6 +53,41 @@ def test_dev_needs_only_the_standard_library():
     assert done.returncode == 0, done.stderr
 
 
+def test_models_are_installed_without_dependencies_when_their_file_changes(tmp_path, monkeypatch):
+    import dev as entry
+
+    models, installs, codes = tmp_path / "models.txt", [], [0, 0, 1, 0]
+    monkeypatch.setattr(entry, "VENV", tmp_path)
+    monkeypatch.setattr(entry, "MODELS", models)
+    monkeypatch.setattr(entry, "ensure_venv", lambda: None)
+    monkeypatch.setattr(entry, "ensure_packages", lambda examples: None)
+
+    def run(*command: str | Path) -> int:
+        if "pip" not in command:
+            return 0
+        installs.append(command)
+        return codes.pop(0)
+
+    monkeypatch.setattr(entry, "run", run)
+    models.write_text("a==1\n", encoding="utf-8")
+    entry.set_up(examples=False)
+    assert not installs  # the site does without
+    entry.set_up(examples=True)
+    entry.set_up(examples=True)
+    assert len(installs) == 1
+    assert installs[0][-3:] == ("--no-deps", "-r", models)
+    for text in ("a==2\n", "a==3\n"):
+        models.write_text(text, encoding="utf-8")
+        if text == "a==2\n":
+            entry.set_up(examples=True)
+        else:
+            with pytest.raises(entry.Stop):
+                entry.set_up(examples=True)
+    entry.set_up(examples=True)  # the one that failed is tried again
+    entry.set_up(examples=True)
+    assert len(installs) == 4
+
+
 def test_a_taken_port_is_one_clear_line():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -132,13 +167,17 @@ def test_the_site_part_has_no_torch_and_everything_is_pinned():
     names = [records.normalise(name) for name, _ in records.PIN.findall(site)]
     assert "torch" not in names
     assert "mkdocs-material" in names
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    assert all(records.PIN.match(line) for line in lines)
+    models = records.read(ROOT / records.MODELS)
+    lines = [line for line in (text + models).splitlines() if line and not line.startswith("#")]
+    assert all(records.PIN.fullmatch(line.partition(";")[0]) for line in lines)
+    packages = [records.normalise(name) for name, _ in records.PIN.findall(text + models)]
+    assert len(packages) == len(set(packages))
 
 
 def test_the_readme_names_every_direct_dependency():
     readme = records.read(ROOT / "README.md")
-    blocks = records.read(ROOT / "requirements.txt").split("\n\n")
+    blocks = [*records.read(ROOT / "requirements.txt").split("\n\n"), records.read(ROOT / records.MODELS)]
+    assert f"`{records.MODELS}`" in readme
     for block in (block for block in blocks if "What the lines above need" not in block):
         for name, _ in records.PIN.findall(block):
             assert f"`{name}`" in readme, name

