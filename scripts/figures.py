@@ -58,7 +58,9 @@ def bytes_by_container(data: dict[str, Any]) -> Any:
     """Two panels: what each way to save holds (MiB, stacked), and where a model's own bytes are (% of its weights)."""
     exact = data["exact"]
     weights, moments = exact["weights"], exact["moments"]
-    drawing, (upper, lower) = pyplot.subplots(2, 1, figsize=(WIDTH, 4.6), height_ratios=(3, 5), layout="constrained")
+    drawing, (upper, lower) = pyplot.subplots(
+        2, 1, figsize=(WIDTH, 4.6), height_ratios=(3, 5), gridspec_kw={"hspace": 0.35}
+    )
     rows = [("state_dict.pt", []), ("thư mục", []), ("checkpoint.pt", list(moments.values()))]
     for row, (_, more) in enumerate(rows):
         left = 0.0
@@ -75,7 +77,7 @@ def bytes_by_container(data: dict[str, Any]) -> Any:
     names = {"wte": "embedding", "wpe": "vị trí", "attn": "attention", "mlp": "MLP", "ln": "chuẩn hoá"}
     shares = sorted(((size / weights * 100, names[part]) for part, size in exact["parts"].items()), reverse=True)
     bars = lower.barh([name for _, name in shares], [share for share, _ in shares], color=ACCENT, height=0.6)
-    lower.bar_label(bars, [f"{vietnamese(share, 1)} %" for share, _ in shares], padding=4)
+    lower.bar_label(bars, [f"{vietnamese(share, 2 if share < 0.1 else 1)} %" for share, _ in shares], padding=4)
     lower.invert_yaxis()
     lower.set_xlim(right=max(shares)[0] * 1.25)
     lower.set_title("phần của trọng số", fontsize=10, loc="left")

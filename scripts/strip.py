@@ -50,17 +50,15 @@ def card(record: Record, base: str, opened: bool) -> str:
     script = read(record.script)
     summary = sections.docstring_of(script).partition("\n")[0].rstrip(".")
     cost = f"{facts['Thời gian']} · {facts['Bộ nhớ đỉnh']}"
-    install = fenced(install_lines(known["pins"]), "bash", "Cài đúng phiên bản đã chạy")
-    folded = install + "\n\n" + fenced(script.rstrip("\n"), "python", "")
+    lines = number(len(script.splitlines()))
     return "\n\n".join(
         [
             f'<details class="run" markdown{" open" if opened else ""}>',
             f"<summary><code>{record.script.name}</code> {html.escape(summary)} <small>{cost}</small></summary>",
             f'<dl class="run-facts">{rows}</dl>',
-            f"[Tải script]({stem}.py){{ .md-button download }} [Mở notebook]({stem}.ipynb){{ .md-button }} "
-            f"[Bản ghi lần chạy]({stem}.txt){{ .md-button }}",
-            f"Cài, rồi chép cả script ({number(len(script.splitlines()))} dòng):",
-            folded,
+            f"[Tải script]({stem}.py){{ .md-button download }} [Chép cả script ({lines} dòng)]({stem}.py){{ .md-button "
+            f"data-copy }} [Mở notebook]({stem}.ipynb){{ .md-button }} [Bản ghi lần chạy]({stem}.txt){{ .md-button }}",
+            fenced(install_lines(known["pins"]), "bash", "Cài đúng phiên bản đã chạy"),
             "</details>",
         ]
     )

@@ -117,7 +117,7 @@ def test_refuses_a_swapped_model(copy):
         shutil.copytree(copy.parent / "other" / folder.name, folder)
     done = run(copy, "--out", "saved")
     assert done.returncode == 1
-    assert "khác lúc lưu" in done.stderr
+    assert "khác lúc" in done.stderr
 
 
 def test_json_never_empties_a_file(copy):

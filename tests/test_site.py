@@ -125,7 +125,7 @@ def test_readable_without_javascript(browser, address):
     tab.goto(address + PAGES["lesson"])
     assert tab.get_by_text("Mô hình vừa dựng có nhiều tensor").is_visible()
     assert tab.locator(".katex-html").first.is_visible()
-    assert tab.locator("figure svg").is_visible()
+    assert tab.locator("figure svg").first.is_visible()
     question = tab.locator("details", has_text="Báo cáo tải rỗng. Bạn kết luận được gì?")
     assert not question.locator("p").is_visible()
     question.locator("summary").click()
@@ -137,12 +137,13 @@ def test_the_copy_button_copies_the_whole_script(browser, address):
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
     tab = context.new_page()
     tab.goto(address + PAGES["lesson"])
-    script = tab.locator("details.example").first
+    script = tab.locator("details.run").first
     script.locator("summary").click()
-    script.locator("div.language-python button").first.click()
+    script.get_by_text("Chép cả script").click()
+    script.get_by_text("Đã chép").wait_for()
     copied = tab.evaluate("navigator.clipboard.readText()")
-    source = (ROOT / "examples" / f"{EXAMPLE}.py").read_text(encoding="utf-8")
-    assert copied.strip() == source.strip()
+    assert copied == (ROOT / "examples" / f"{EXAMPLE}.py").read_text(encoding="utf-8")
+    assert tab.url == address + PAGES["lesson"]
     context.close()
 
 

