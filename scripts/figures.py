@@ -163,7 +163,7 @@ FORGOTTEN = {
     "eval": "model.train()",
     "order": "thứ tự tham số",
     "assign": "tải bằng assign=True",
-    "bf16": "lưu bằng bf16",
+    "half": "lưu bằng bf16",
 }
 
 
