@@ -52,14 +52,15 @@ except ImportError as error:
     parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch transformers\n")
 
 out = args.out or Path((temporary := tempfile.TemporaryDirectory()).name)
-file, proof_file = out / "checkpoint.pt", out / "proof.json"
+folder, proof_file = out / "checkpoint", out / "proof.json"
+file = folder / "checkpoint.pt"
 try:
     fresh = not any(path.is_file() for path in out.rglob("*"))
-    if not (fresh or file.is_file() or proof_file.is_file()) or (args.forget and not fresh):
+    if not (fresh or folder.is_dir() or proof_file.is_file()) or (args.forget and not fresh):
         raise FileExistsError("đã có thứ khác, hoặc --break không đi với nó")
     if args.json and (args.json.is_dir() or out.absolute() in args.json.absolute().parents):
         raise IsADirectoryError(f"--json {args.json} phải là một tệp ngoài thư mục ấy")
-    out.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
 except OSError as error:
     parser.exit(2, f"Không dùng được {out}: {error.strerror or error}. Hãy chọn thư mục mới cho --out.\n")
 
@@ -147,6 +148,24 @@ def outcome(model):
         return [hashlib.sha256(raw).hexdigest(), model.eval()(tokens, labels=tokens).loss.item()]
 
 
+# --- khối dùng chung: bang-chung ---
+def digests(folder):
+    """SHA-256 của từng tệp."""
+    sums = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()):
+        regular = path.is_file() and not path.is_symlink()  # liên kết, ống dẫn: không mở
+        name = path.relative_to(folder).as_posix()
+        sums[name] = hashlib.sha256(path.read_bytes()).hexdigest() if regular else "không phải tệp thường"
+    return sums
+
+
+def sealed(proof):
+    """Bằng chứng dạng JSON, đứng sau SHA-256 của chính nó: sửa một chữ cũng lộ."""
+    return json.dumps([hashlib.sha256(json.dumps(proof).encode()).hexdigest(), proof])
+
+
+# --- hết khối ---
+
 # %% Chạy một mạch
 print("== Chạy một mạch ==")
 if fresh:
@@ -191,19 +210,18 @@ if fresh and not args.forget:
 else:
     print("bỏ qua: đã có checkpoint")
 if fresh:  # proof.json ghi sau cùng: có nó nghĩa là đã lưu xong
-    proof["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
-    text = json.dumps(proof)
-    proof_file.write_text(json.dumps([hashlib.sha256(text.encode()).hexdigest(), text]), encoding="utf-8")
+    proof_file.write_text(sealed({"files": digests(folder), **proof}), encoding="utf-8")
 
 # %% Đi tiếp
 print("\n== Đi tiếp ==")
 name, line, instead = FORGET.get(args.forget, ("không gì", "", ""))
+if not proof_file.is_file():
+    parser.exit(1, f"TRƯỢT: {out} chưa chạy xong hoặc mất proof.json: hãy xoá nó rồi chạy lại.\n")
 try:
-    seal, text = json.loads(proof_file.read_text(encoding="utf-8"))
-    proof = json.loads(text)
-    sums = [hashlib.sha256(raw).hexdigest() for raw in (text.encode(), file.read_bytes())]
-    if sums != [seal, proof["sha256"]]:
-        raise ValueError("checkpoint.pt hay proof.json khác lúc lưu")  # tệp lạ thì không mở
+    _, proof = json.loads(text := proof_file.read_text(encoding="utf-8"))
+    changed = sorted({name for name, _ in proof["files"].items() ^ digests(folder).items()})
+    if changed or sealed(proof) != text:  # tệp lạ thì không mở
+        raise ValueError(f"khác lúc lưu: {', '.join(changed) or 'proof.json'}")
     _, lines = session(SESSION.replace(line, instead) if line else SESSION, TOTAL - SAVED)
     weights, valid = lines.pop()
     gaps = [abs(new - old) for (_, new), old in zip(lines, proof["losses"][SAVED:], strict=True)]
