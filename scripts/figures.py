@@ -156,7 +156,50 @@ def zip_ratio(data: dict[str, Any]) -> Any:
     return drawing
 
 
+FORGOTTEN = {
+    "optimizer": "trạng thái optimizer",
+    "scheduler": "trạng thái scheduler",
+    "torch_rng": "RNG của torch",
+    "python_rng": "RNG của Python",
+    "position": "vị trí dữ liệu",
+    "eval": "model.train()",
+    "order": "thứ tự tham số",
+    "assign": "tải bằng assign=True",
+    "half": "lưu bằng bf16",
+}
+
+
+def gaps_by_part(data: dict[str, Any]) -> Any:
+    """Small multiples: distance of the loss from the straight run at each step, one panel for each forgotten part.
+
+    A forgotten generator of torch stands in every panel, as a measure of what luck alone does.
+    """
+    series = {
+        way: [leaf["value"] or None for leaf in data["breaks"][way]["approx"]["gaps"].values()] for way in FORGOTTEN
+    }
+    first = data["exact"]["steps"]["saved"] + 1
+    steps = range(first, first + data["exact"]["steps"]["left"])
+    drawing, grid = pyplot.subplots(5, 2, figsize=(WIDTH, 7.6), sharex=True, sharey=True, layout="constrained")
+    *panels, legend = grid.flat
+    for axes, (way, name) in zip(panels, FORGOTTEN.items(), strict=True):
+        axes.plot(steps, series["torch_rng"], color=MUTED, linewidth=1, linestyle=(0, (1, 1.5)))
+        axes.plot(steps, series[way], color=ACCENT, linewidth=1.8)
+        axes.set_yscale("log")
+        axes.set_title(name, loc="left", fontsize=11, color=INK)
+        axes.tick_params(labelsize=10)
+    panels[-2].tick_params(labelbottom=True)
+    legend.axis("off")
+    legend.plot([0, 0.18], [0.8, 0.8], color=ACCENT, linewidth=1.8, transform=legend.transAxes)
+    legend.text(0.24, 0.8, "quên thứ ấy", va="center", transform=legend.transAxes)
+    legend.plot([0, 0.18], [0.55, 0.55], color=MUTED, linestyle=(0, (1, 1.5)), transform=legend.transAxes)
+    legend.text(0.24, 0.55, "quên RNG của torch", va="center", transform=legend.transAxes)
+    drawing.supylabel("loss lệch (thang logarit)", fontsize=11)
+    drawing.supxlabel("bước", fontsize=11)
+    return drawing
+
+
 DRAWINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "fine-tuning/saving-and-loading/exact_resume": gaps_by_part,
     "fine-tuning/saving-and-loading/hugging_face_round_trip": bytes_by_file,
     "fine-tuning/saving-and-loading/state_dict_round_trip": seen_by_checks,
     "fine-tuning/saving-and-loading/what_is_saved": bytes_by_container,

@@ -88,11 +88,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for file in files:
         if file.src_uri.endswith((".ipynb", ".html", ".htm")):
             log.warning("docs/%s: notebook và HTML được sinh ra khi dựng, không đặt trong docs", file.src_uri)
-    for module in state.modules:
-        for lesson in module.lessons:
-            for name, record in lesson_results(lesson.page, config).items():
-                if isinstance(record, records.Record) and "." not in name:  # X.<machine> has the script of X
-                    publish(record, lesson.title, files, config)
+    folders = {lesson_folder(lesson.page) for module in state.modules for lesson in module.lessons if lesson.page}
+    published: set[Path] = set()
+    for page in sorted(file.src_uri for file in files if file.src_uri.endswith(".md")):
+        title = course.front_matter(Path(config.docs_dir) / page)[0].get("title", "")
+        for name, record in lesson_results(page, config).items() if lesson_folder(page) in folders else ():
+            if not isinstance(record, records.Record) or "." in name:  # X.<machine> has the script of X
+                continue
+            if record.script not in published:
+                published.add(record.script)
+                publish(record, title, files, config)
     css = re.sub(
         r"(url\(fonts/[\w-]+\.woff2\) format\(\"woff2\"\))[^;}]*", r"\1", (KATEX / "katex.min.css").read_text("utf-8")
     )

@@ -14,6 +14,7 @@ from links import broken
 PAGES = {
     "portal": "/",
     "lesson": "/fine-tuning/saving-and-loading/",
+    "second page": "/fine-tuning/saving-and-loading/checkpoint/",
     "notebook": "/fine-tuning/saving-and-loading/hugging_face_round_trip/",
     "second notebook": "/fine-tuning/saving-and-loading/state_dict_round_trip/",
 }
