@@ -10,6 +10,7 @@ import logging
 import os
 import re
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import yaml
@@ -73,6 +74,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         state.renderer = Renderer(CACHE / "formulas.json")
     except RuntimeError as error:
         raise PluginError(str(error)) from error
+    converters = "-".join(metadata.version(name) for name in ("mkdocs-jupyter", "nbconvert"))
+    config.plugins["mkdocs-jupyter"].config["cache_dir"] = str(CACHE / f"notebook-pages-{converters}")
     glossary = yaml.safe_load((ROOT / "scripts/data/glossary.yml").read_text(encoding="utf-8"))
     state.names = glossary["names"]
     state.pages = {}

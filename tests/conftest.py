@@ -65,19 +65,27 @@ def copy_project(target: Path) -> Project:
     return Project(target)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A fresh copy for one test."""
-    return copy_project(tmp_path / "project")
-
-
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, strictly built from a copy."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy, strictly built."""
     copy = copy_project(tmp_path_factory.mktemp("site") / "project")
     code, output = copy.build()
     assert code == 0, output
-    return copy.root / "site"
+    return copy
+
+
+@pytest.fixture
+def project(tmp_path: Path, built: Project) -> Project:
+    """A fresh copy for one test, with what a build before it has cached, as an author's clone has it."""
+    copy = copy_project(tmp_path / "project")
+    shutil.copytree(built.root / ".cache", copy.root / ".cache")
+    return copy
+
+
+@pytest.fixture(scope="session")
+def site(built: Project) -> Path:
+    """The site, strictly built from a copy."""
+    return built.root / "site"
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
