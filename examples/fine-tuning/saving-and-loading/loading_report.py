@@ -31,8 +31,8 @@ try:
     from transformers import GPT2Config, GPT2LMHeadModel
 except ImportError as error:
     parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch transformers safetensors\n")
-if args.json and args.json.is_dir():
-    parser.exit(2, f"--json {args.json} phải là một tệp.\n")
+if args.json and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):
+    parser.exit(2, f"Không ghi được --json {args.json}: hãy chọn một tệp trong thư mục có sẵn.\n")
 root = Path((temporary := tempfile.TemporaryDirectory()).name)
 
 # %% Mô hình có buffer không lưu
