@@ -109,20 +109,49 @@ WAYS = {
 
 def seen_by_checks(data: dict[str, Any]) -> Any:
     """A grid: each way to break (rows) against each check (columns); filled where the check notices."""
-    drawing, axes = pyplot.subplots(figsize=(WIDTH, 2.8))
-    for row, way in enumerate(WAYS):
-        verdicts = data["breaks"][way]["exact"]["checks"]
-        for column, check in enumerate(CHECKS):
-            seen = not verdicts[check]
-            axes.scatter(column, row, s=260, color=ACCENT if seen else "none", edgecolors=ACCENT if seen else MUTED)
-            axes.text(column, row, "✓" if seen else "–", ha="center", va="center", color=PAPER if seen else MUTED)
-    axes.set_xticks(range(len(CHECKS)), CHECKS.values())
-    axes.set_yticks(range(len(WAYS)), WAYS.values())
+    verdicts = {way: data["breaks"][way]["exact"]["checks"] for way in WAYS}
+    return grid(WAYS, CHECKS, lambda way, check: not verdicts[way][check])
+
+
+FAULTS = {
+    "renamed": "đổi tên một tensor",
+    "bit": "lật một bit",
+    "shape": "sửa cỡ từ vựng",
+    "activation": "sửa hàm kích hoạt",
+    "heads": "sửa số đầu chú ý",
+    "dtype": "sửa kiểu số",
+    "dropout": "sửa dropout",
+    "buffer": "buffer không lưu",
+}
+NOTICED = {
+    "error": "ngoại lệ",
+    "report": "báo cáo",
+    "weights": "từng bit",
+    "logits": "logits",
+    "files": "SHA-256",
+}
+
+
+def noticed_by_checks(data: dict[str, Any]) -> Any:
+    """A grid: each fault of a folder (rows) against each check at loading (columns)."""
+    return grid(FAULTS, NOTICED, lambda fault, check: data["exact"]["notices"][fault][check])
+
+
+def grid(rows: dict[str, str], columns: dict[str, str], seen: Callable[[str, str], bool]) -> Any:
+    """Rows against columns (key -> label); a filled tick where `seen(row, column)`."""
+    drawing, axes = pyplot.subplots(figsize=(WIDTH, 0.3 + 0.5 * len(rows)))
+    for row, way in enumerate(rows):
+        for column, check in enumerate(columns):
+            sees = seen(way, check)
+            axes.scatter(column, row, s=260, color=ACCENT if sees else "none", edgecolors=ACCENT if sees else MUTED)
+            axes.text(column, row, "✓" if sees else "–", ha="center", va="center", color=PAPER if sees else MUTED)
+    axes.set_xticks(range(len(columns)), columns.values())
+    axes.set_yticks(range(len(rows)), rows.values())
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlim(-0.6, len(CHECKS) - 0.4)
-    axes.set_ylim(len(WAYS) - 0.4, -0.6)
+    axes.set_xlim(-0.6, len(columns) - 0.4)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     return drawing
 
 
@@ -201,6 +230,7 @@ def gaps_by_part(data: dict[str, Any]) -> Any:
 DRAWINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "fine-tuning/saving-and-loading/exact_resume": gaps_by_part,
     "fine-tuning/saving-and-loading/hugging_face_round_trip": bytes_by_file,
+    "fine-tuning/saving-and-loading/loading_report": noticed_by_checks,
     "fine-tuning/saving-and-loading/state_dict_round_trip": seen_by_checks,
     "fine-tuning/saving-and-loading/what_is_saved": bytes_by_container,
     "fine-tuning/saving-and-loading/zip_and_ratio": zip_ratio,
