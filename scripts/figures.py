@@ -95,6 +95,7 @@ CHECKS = {
     "files": "tệp",
     "load": "tải",
     "weights": "từng bit",
+    "buffers": "buffer",
     "ties": "buộc",
     "logits": "logits",
 }
@@ -105,12 +106,20 @@ WAYS = {
     "train": "quên eval()",
     "buffer": "buffer không lưu",
 }
+OWN_WAYS = {
+    "version": "tệp của mã cũ",
+    "finish": "quên finish()",
+    "untie": "quên buộc",
+    "formula": "đổi công thức",
+    "heads": "cấu hình sai",
+}
 
 
-def seen_by_checks(data: dict[str, Any]) -> Any:
+def seen_by_checks(data: dict[str, Any], ways: dict[str, str] = WAYS) -> Any:
     """A grid: each way to break (rows) against each check (columns); filled where the check notices."""
-    verdicts = {way: data["breaks"][way]["exact"]["checks"] for way in WAYS}
-    return grid(WAYS, CHECKS, lambda way, check: not verdicts[way][check])
+    checks = {check: label for check, label in CHECKS.items() if check in data["exact"]["checks"]}
+    verdicts = {way: data["breaks"][way]["exact"]["checks"] for way in ways}
+    return grid(ways, checks, lambda way, check: not verdicts[way][check])
 
 
 FAULTS = {
@@ -152,6 +161,49 @@ def grid(rows: dict[str, str], columns: dict[str, str], seen: Callable[[str, str
     axes.spines[:].set_visible(False)
     axes.set_xlim(-0.6, len(columns) - 0.4)
     axes.set_ylim(len(rows) - 0.4, -0.6)
+    return drawing
+
+
+def best_and_last(data: dict[str, Any]) -> Any:
+    """Validation loss by step, with the point that each way to keep the weights gives back."""
+    approx = data["approx"]
+    curve = [point["value"] for point in approx["curve"].values()]
+    best, last = curve.index(min(curve)), len(curve) - 1
+    drawing, axes = pyplot.subplots(figsize=(WIDTH, 2.9))
+    axes.plot(curve, color=MUTED, linewidth=1.5)
+    rise = (max(curve) - min(curve)) * 0.08
+    for step, label, side in ((best, "deepcopy, clone, tệp", "center"), (last, "state_dict(), dict(…)", "right")):
+        axes.scatter(step, curve[step], s=60, color=ACCENT, zorder=3)
+        axes.text(step, curve[step] + rise, label, ha=side, va="bottom")
+    axes.set_xlabel("bước huấn luyện")
+    axes.set_ylabel("loss kiểm định")
+    axes.yaxis.set_major_formatter(lambda value, _: vietnamese(value, 1))
+    return drawing
+
+
+def tie_and_no_tie(data: dict[str, Any]) -> Any:
+    """Two panels by training step: the losses with and without the tie; how far each is from the tied one."""
+    losses = {way: [point["value"] for point in curve.values()] for way, curve in data["approx"]["losses"].items()}
+    drawing, (above, below) = pyplot.subplots(
+        2, figsize=(WIDTH, 4.8), height_ratios=(3, 2), gridspec_kw={"hspace": 0.3}, sharex=True
+    )
+    steps = range(1, len(losses["original"]) + 1)
+    styles = {
+        "original": ("buộc", INK, "-"),
+        "assign": ("hai tham số, một vùng nhớ", ACCENT, "-"),
+        "moved": ("hai tham số, hai vùng nhớ", ACCENT, ":"),
+    }
+    for way, (label, colour, line) in styles.items():
+        above.plot(steps, losses[way], color=colour, linestyle=line, linewidth=1.8, label=label)
+        gap = [abs(loss - tied) for loss, tied in zip(losses[way], losses["original"], strict=True)]
+        if way != "original":
+            below.plot(steps, gap, color=colour, linestyle=line, linewidth=1.8)
+    above.set_ylabel("loss")
+    above.legend(frameon=False)
+    below.set_ylabel("khoảng cách")
+    below.set_xlabel("bước huấn luyện")
+    for axes in (above, below):
+        axes.yaxis.set_major_formatter(lambda value, _: vietnamese(value, 1))
     return drawing
 
 
@@ -234,6 +286,9 @@ DRAWINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "fine-tuning/saving-and-loading/state_dict_round_trip": seen_by_checks,
     "fine-tuning/saving-and-loading/what_is_saved": bytes_by_container,
     "fine-tuning/saving-and-loading/zip_and_ratio": zip_ratio,
+    "fine-tuning/saving-and-loading/own_model_state_dict": lambda data: seen_by_checks(data, OWN_WAYS),
+    "fine-tuning/saving-and-loading/best_weights": best_and_last,
+    "fine-tuning/saving-and-loading/tied_weights": tie_and_no_tie,
 }
 
 

@@ -15,6 +15,8 @@ PAGES = {
     "portal": "/",
     "lesson": "/fine-tuning/saving-and-loading/",
     "second page": "/fine-tuning/saving-and-loading/checkpoint/",
+    "third page": "/fine-tuning/saving-and-loading/state-dict/",
+    "fourth page": "/fine-tuning/saving-and-loading/tied-weights/",
     "notebook": "/fine-tuning/saving-and-loading/hugging_face_round_trip/",
     "second notebook": "/fine-tuning/saving-and-loading/state_dict_round_trip/",
 }
