@@ -14,6 +14,7 @@ from links import broken
 PAGES = {
     "portal": "/",
     "lesson": "/fine-tuning/saving-and-loading/",
+    "decision": "/fine-tuning/saving-and-loading/choosing/",
     "second page": "/fine-tuning/saving-and-loading/checkpoint/",
     "third page": "/fine-tuning/saving-and-loading/state-dict/",
     "fourth page": "/fine-tuning/saving-and-loading/tied-weights/",
