@@ -111,10 +111,12 @@ if fresh:
 print(f"{model.num_parameters()} tham số" if fresh else "đã lưu từ lần trước")
 
 # %% Lưu
-print("\n== Lưu ==")
 if fresh:
     torch.save(model.state_dict(), folder / "model.pt")  # chỉ có tên và tensor
     model.config.to_json_file(folder / "config.json")  # hình dạng mô hình không nằm trong state_dict: lưu riêng
+
+# %% Tệp đã lưu
+print("\n== Tệp đã lưu ==")
 if target == "state":
     torch.save(change(model.state_dict()), folder / "model.pt")
 sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()}
@@ -133,7 +135,7 @@ def load(folder):
     """Dựng khung rỗng rồi gắn thẳng tensor của tệp vào: không khởi tạo, không chép."""
     with torch.device("meta"):  # có tên và kích thước, chưa có số nào
         model = GPT2LMHeadModel(GPT2Config.from_json_file(folder / "config.json"))
-    state = torch.load(folder / "model.pt", weights_only=True, mmap=True)
+    state = torch.load(folder / "model.pt", map_location="cpu", weights_only=True, mmap=True)
     model.load_state_dict(state, assign=True)
     model.tie_weights()  # assign=True đã tách hai tên chung một tensor
     if empty := [name for name, buffer in model.named_buffers() if buffer.is_meta]:
@@ -144,7 +146,7 @@ def load(folder):
 def load_textbook(folder):
     """Cách thường gặp: khởi tạo mọi số, đọc thêm một bản vào bộ nhớ, rồi chép đè."""
     model = GPT2LMHeadModel(GPT2Config.from_json_file(folder / "config.json"))
-    model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
+    model.load_state_dict(torch.load(folder / "model.pt", map_location="cpu", weights_only=True))
     return model.eval()
 
 

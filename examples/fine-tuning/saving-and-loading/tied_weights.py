@@ -74,7 +74,7 @@ def load_safetensors(path):
 
 def load_pt(path):
     model = OwnLM()
-    model.load_state_dict(torch.load(path, weights_only=True), assign=True)
+    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), assign=True)
     model.tie_weights()  # assign=True vừa tách hai tên; optimizer tạo sau dòng này
     return model
 
