@@ -218,6 +218,7 @@ name, line, instead = FORGET.get(args.forget, ("không gì", "", ""))
 if not proof_file.is_file():
     parser.exit(1, f"TRƯỢT: {out} chưa chạy xong hoặc mất proof.json: hãy xoá nó rồi chạy lại.\n")
 try:
+    file.with_suffix(".tmp").unlink(missing_ok=True)  # bị giết khi đang ghi thì còn bản dở này; `file` vẫn trọn vẹn
     _, proof = json.loads(text := proof_file.read_text(encoding="utf-8"))
     changed = sorted({name for name, _ in proof["files"].items() ^ digests(folder).items()})
     if changed or sealed(proof) != text:  # tệp lạ thì không mở

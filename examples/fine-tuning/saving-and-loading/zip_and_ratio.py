@@ -63,6 +63,9 @@ except OSError as error:
 timing = {"pack": {}, "unpack": {}}
 
 
+# %% Bản kê, gói và mở
+
+
 # --- khối dùng chung: bang-chung ---
 def digests(folder):
     """SHA-256 của từng tệp."""
@@ -80,6 +83,21 @@ def sealed(proof):
 
 
 # --- hết khối ---
+
+
+def pack(folder, archive, method=zipfile.ZIP_STORED):
+    """Đóng một thư mục không có thư mục con. Trước đó giữ digests(folder) ở chỗ khác: bản kê."""
+    with zipfile.ZipFile(archive, "w", method, compresslevel=6) as file:
+        for path in sorted(folder.iterdir()):
+            file.write(path, path.name)
+
+
+def unpack(archive, folder):
+    """Mở vào một thư mục mới. Sau đó digests(folder) phải bằng bản kê."""
+    folder.mkdir()  # thư mục cũ thì tệp cũ lẫn với tệp trong gói
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(folder)  # sai CRC thì báo lỗi
+
 
 # %% Trọng số
 print("== Trọng số ==")
@@ -136,9 +154,7 @@ if fresh:
         proof["bytes"][kind] = sum(path.stat().st_size for path in folder.iterdir())
         for method, number in METHODS.items():
             start = time.perf_counter()
-            with zipfile.ZipFile(zips / f"{kind}.{method}.zip", "w", number, compresslevel=6) as file:
-                for path in sorted(folder.iterdir()):
-                    file.write(path, path.name)
+            pack(folder, zips / f"{kind}.{method}.zip", number)
             seconds[method] = time.perf_counter() - start
         shutil.rmtree(folder)
         timing["pack"][kind] = seconds | {"ratio": (slower := seconds["deflated"] / seconds["stored"])}
@@ -201,8 +217,7 @@ for kind, files in proof["folders"].items():
         r[method][kind] = archive.stat().st_size / proof["bytes"][kind]
         weights, start = folder / "model.safetensors", time.perf_counter()
         try:
-            with zipfile.ZipFile(archive) as file:
-                file.extractall(folder)
+            unpack(archive, folder)
             seconds[method] = time.perf_counter() - start
             opened += 1
             if args.damage == "unpacked" and method == "stored":
@@ -225,7 +240,10 @@ for kind, files in proof["folders"].items():
 print("\n== Đối chứng ==")
 total = len(METHODS) * len(proof["folders"])
 checks = {
-    "archives": (f"{total} gói như lúc đóng; đã đổi, mất hay thừa: {', '.join(changed) or 'không'}", not changed),
+    "archives": (
+        f"{total} gói như lúc đóng; đã đổi, mất hay thừa: {', '.join(changed) or 'không'}",
+        not changed and total > 0,
+    ),
     "unpack": (f"mở không lỗi, CRC đúng: {opened} trên {total} gói", opened == total),
     "load": (f"load_file đọc không lỗi: {loaded} trên {total} gói", loaded == total),
     "same": (f"F′ ≡ F, SHA-256 từng tệp bằng nhau: {same} trên {total} gói", same == total),
