@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import io
@@ -315,6 +316,10 @@ FOLDER_DAMAGE = {
     "more layers": lambda f: edit_json(f / "config.json", n_layer=3),
     "untied": lambda f: edit_json(f / "config.json", tie_word_embeddings=False),
     "config torn": lambda f: (f / "config.json").write_text('{"model_type": "gpt2"', encoding="utf-8"),
+    "config too deep": lambda f: (f / "config.json").write_text(
+        '{"architectures":' + "[" * 980 + "]" * 980 + "}", encoding="utf-8"
+    ),
+    "config far too deep": lambda f: (f / "config.json").write_text("[" * 99_999, encoding="utf-8"),
     "config a list": lambda f: (f / "config.json").write_text("[]", encoding="utf-8"),
     "tokenizer too big": lambda f: edit_json(f / "tokenizer.json", added_tokens=[{"id": 64, "content": "x"}]),
     "tokenizer odd": lambda f: edit_json(f / "tokenizer.json", model=[]),
@@ -409,6 +414,7 @@ def by_memo(marker: Path) -> bytes:
     return b"\x80\x04" + strings + b"\x8c" + bytes([len(text)]) + text + b"\x85R."
 
 
+GOOD_PICKLE = pickle.dumps({}, 2)
 EVIL = {
     "GLOBAL": by_global,
     "STACK_GLOBAL": lambda m: pickle.dumps(Evil(m), 4),
@@ -421,7 +427,8 @@ EVIL = {
     "with padding": lambda m: by_global(m) + b"x" * 100,
     "second pickle": lambda m: pickle.dumps(0x1950A86A20F9469CFC6C, 2) + by_global(m),
     "zip": lambda m: zipped(by_global(m)),
-    "zip, another pickle": lambda m: zipped(pickle.dumps({}), **{"constants.pkl": by_global(m)}),
+    "torchscript": lambda m: zipped(GOOD_PICKLE, **{"constants.pkl": GOOD_PICKLE}),
+    "zip, another pickle": lambda m: zipped(pickle.dumps({}), **{"more.pkl": by_global(m)}),
     "among tensors": lambda m: saved({"w": torch.ones(3), "x": Evil(m)}),
     "among tensors, legacy": lambda m: saved({"w": torch.ones(3), "x": Evil(m)}, _use_new_zipfile_serialization=False),
     "eval": lambda m: f"c__builtin__\neval\n(S'__import__(\"os\").system({command(m)!r})'\ntR.".encode(),
@@ -436,6 +443,8 @@ EVIL = {
     "trainer by proxy": lambda m: (
         b"\x80\x02ccollections\ndefaultdict\nctransformers.training_args\nTrainingArguments\n\x85R."
     ),
+    "memory bomb": lambda m: b"\x80\x02c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.",
+    "memory bomb by range": lambda m: b"\x80\x02c__builtin__\nlist\nc__builtin__\nrange\nJ\xff\xff\xff\x7f\x85R\x85R.",
     "memo bomb": lambda m: b"\x80\x02Nr\xff\xff\xff\x7f.",
     "whole model": lambda m: saved(torch.nn.Linear(2, 2)),
 }
@@ -460,6 +469,82 @@ def test_hostile_pickles_are_named_and_never_run(name, tmp_path, monkeypatch):
     if name == "GLOBAL":  # the marker is one that would be seen
         pickle.loads(content)
         assert marker.exists()
+
+
+class Watched(pickle.Unpickler):
+    """Python's own unpickler, made harmless: it notes the names that it is asked for and hands out a dummy."""
+
+    def __init__(self, content: bytes) -> None:
+        """Start with no name seen."""
+        super().__init__(io.BytesIO(content))
+        self.seen: set[str] = set()
+
+    def find_class(self, module: str, name: str) -> type:
+        """Note a name."""
+        self.seen.add(f"{module} {name}")
+        return Dummy
+
+    def persistent_load(self, pid: object) -> object:
+        """Any storage is the same."""
+        return Dummy()
+
+
+class Dummy(dict):
+    """Takes everything, does nothing."""
+
+    def __init__(self, *more: object, **named: object) -> None:
+        """Take anything."""
+
+    def __setstate__(self, state: object) -> None:
+        """Take anything."""
+
+    def __reduce__(self):
+        """Never needed."""
+        raise TypeError
+
+    append = extend = add = update = __setstate__
+
+
+@pytest.mark.filterwarnings("ignore:invalid escape")
+def test_whatever_is_called_good_asks_only_for_known_names(tmp_path, monkeypatch):
+    """Pickles cut and joined at random: what the real unpickler looks up, the reader has seen and allowed."""
+    monkeypatch.chdir(tmp_path)
+    marker = tmp_path / "RAN"
+    kept = {"w": torch.ones(3), "n": [1, (2, "x")], "s": {1}}
+    sources = [EVIL[name](marker) for name in EVIL if not name.startswith(("zip", "torchscript", "memory", "memo"))]
+    sources += [pickle.dumps({"a": [1, "posix", "system"]}, protocol) for protocol in range(6)]
+    sources += [saved(kept, _use_new_zipfile_serialization=False, pickle_protocol=protocol) for protocol in (2, 4)]
+    with zipfile.ZipFile(io.BytesIO(saved(kept))) as archive:
+        sources += [archive.read(name) for name in archive.namelist() if name.endswith("data.pkl")] * 4
+    called_good = []
+
+    @many(2500)
+    @given(
+        st.lists(st.tuples(st.sampled_from(sources), st.integers(0, 400), st.integers(0, 400)), max_size=3), st.data()
+    )
+    def every(parts, data):
+        content = bytearray(data.draw(st.sampled_from(sources)))
+        for source, begin, length in parts:
+            place = data.draw(st.integers(0, len(content)))
+            content[place : place + data.draw(st.integers(0, 9))] = source[begin : begin + length]
+        content += b"."
+        for _ in range(data.draw(st.integers(0, 2))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        try:
+            found = tool.read_pickle(bytes(content), 0)
+        except tool.Bad:
+            return
+        if found.refused:
+            return
+        real = Watched(bytes(content))
+        with contextlib.suppress(Exception):
+            real.load()
+            called_good.append(content)
+        assert real.seen <= tool.KNOWN & found.names
+
+    every()
+    assert len(called_good) >= 100
+    assert not marker.exists()
 
 
 # --- garbage
@@ -564,6 +649,7 @@ SAFETENSORS = {
     "huge number": header(b'{"a":{"dtype":"F32","shape":[' + b"9" * 9000 + b'],"data_offsets":[0,4]}}', bytes(4)),
     "shape overflows": header(b'{"a":{"dtype":"F32","shape":[4294967296,4294967296,4294967296],"data_offsets":[0,0]}}'),
     "true for a number": header(b'{"a":{"dtype":"F32","shape":[true],"data_offsets":[0,4]}}', bytes(4)),
+    "too many parts": header(b'{"a":[' + b"{}," * 5_100_000 + b"0]}"),
     "half a byte": header(b'{"a":{"dtype":"F4","shape":[1],"data_offsets":[0,1]}}', bytes(1)),
 }
 
@@ -583,7 +669,6 @@ def raw_zip(*entries: tuple[str, bytes], **options) -> bytes:
     return buffer.getvalue()
 
 
-GOOD_PICKLE = pickle.dumps({}, 2)
 MISSING = b"\x80\x02(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x03tQ."
 ZIPS = {
     "outside": raw_zip(("a/data.pkl", GOOD_PICKLE), ("a/../../b", b"")),

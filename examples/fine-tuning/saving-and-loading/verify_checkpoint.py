@@ -13,6 +13,7 @@ Giới hạn, nói thẳng:
 - Bản kê nằm cạnh tệp phát hiện tai nạn, không chặn được kẻ cố ý: kẻ ấy sửa luôn bản kê. Hãy giữ một bản ở nơi khác.
 - Đủ và lành không có nghĩa là mô hình trả lời đúng; NaN chỉ được tìm trong safetensors.
 - Liên kết ra ngoài thư mục không được đi theo: với bộ nhớ đệm của Hub, hãy chép thật (cp -rL) rồi soi bản chép.
+- Pickle được nhận ra nhờ đuôi (.pt .pth .bin .pkl .pickle .ckpt) hay byte mở đầu; tệp nén kiểu khác thì không soi.
 - Lớn hơn các giới hạn ngay dưới đây thì bị từ chối, không phải được coi là tốt.
 """
 
@@ -42,7 +43,8 @@ CHUNK = 1 << 20  # đọc từng khúc: bộ nhớ không lớn theo tệp
 HEADER_LIMIT = 100_000_000  # phần đầu safetensors, như chính thư viện giới hạn; cũng dùng cho mỗi tệp JSON
 PICKLE_LIMIT = 64 << 20  # byte của các pickle trong một tệp (dữ liệu tensor nằm ngoài pickle)
 OPCODE_LIMIT = 10_000_000  # lệnh trong một pickle
-DIRECTORY_LIMIT = 64 << 20  # byte của mục lục ZIP
+JSON_LIMIT = 10_000_000  # dấu «{», «[» và «,» trong một JSON: mỗi dấu tốn bộ nhớ gấp nhiều lần cỡ của nó
+DIRECTORY_LIMIT = 16 << 20  # byte của mục lục ZIP
 FILE_LIMIT = 100_000  # tệp trong một thư mục
 BOMB_BYTES, BOMB_RATIO = 64 << 20, 100  # ZIP bung ra lớn hơn cả hai mức này: bom nén
 BROKEN, DANGER, WARNING, NOTE = "HỎNG", "NGUY HIỂM", "CẢNH BÁO", "GHI CHÚ"
@@ -81,21 +83,26 @@ ALLOWED = {
     *(f"{home} {name}" for home in ("builtins", "__builtin__") for name in ("bytearray", "slice", "range")),
     *(f"{home} {name}" for home in ("builtins", "__builtin__") for name in ("list", "dict", "tuple", "bytes")),
     *(f"{home} {name}" for home in ("builtins", "__builtin__") for name in ("int", "float", "bool", "str")),
-    *(f"numpy.{core}.multiarray {name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
-    *("numpy ndarray", "numpy dtype", "_codecs encode"),
+    "_codecs encode",
 }
+# Mảng numpy: vô hại, nhưng torch.load không nhận nếu không được dặn trước.
+NUMPY = {f"numpy.{core}.multiarray {name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")}
+NUMPY |= {"numpy ndarray", "numpy dtype"}
 # Những lớp mà training_args.bin của Trainer ghi: lớp chỉ được dựng rỗng rồi điền, enum chỉ được gọi với một chuỗi.
 TRAINER = {f"transformers.training_args {name}" for name in ("TrainingArguments", "OptimizerNames", "ParallelMode")}
 TRAINER |= {"transformers.training_args_seq2seq Seq2SeqTrainingArguments", "accelerate.state PartialState"}
 TRAINER |= {"transformers.trainer_pt_utils AcceleratorConfig", "accelerate.utils.dataclasses DistributedType"}
 TRAINER |= {f"transformers.trainer_utils {name}" for name in ("SchedulerType", "IntervalStrategy", "SaveStrategy")}
 TRAINER |= {f"transformers.trainer_utils {name}" for name in ("HubStrategy", "EvaluationStrategy")}
+KNOWN = ALLOWED | NUMPY | TRAINER
 ENUM_ENDS = ("Names", "Type", "Mode", "Strategy")
 
 EMBEDDING = re.compile(r"(?:^|\.)(?:wte|embed_tokens|word_embeddings|tok_embeddings|embed_in|shared)\.weight$")
 HEAD = re.compile(r"(?:^|\.)(?:lm_head|embed_out)\.weight$")
 LAYER = re.compile(r"^(.*?)(?:^|(?<=\.))(?:h|layers|layer|blocks)\.(\d{1,9})\.")
 SHARD = re.compile(r"^(.+)-(\d{5,9})-of-(\d{5,9})(\.safetensors|\.bin)$")
+FOREIGN = {".onnx", ".gguf", ".h5", ".msgpack", ".tflite", ".distcp", ".npz", ".keras", ".pb"}
+LOST = "có cấu hình của một mô hình mà không có tệp trọng số nào"
 WIDTH_KEYS = ("embedding_size", "word_embed_proj_dim", "n_embd", "d_model", "hidden_size", "dim", "emb_dim")
 LAYER_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 
@@ -218,6 +225,8 @@ def parse_json(content: bytes, strict: bool = False) -> Any:
             raise Bad(f"JSON có {name}")
         return math.nan
 
+    if sum(map(content.count, (b"{", b"[", b","))) > JSON_LIMIT:
+        raise Bad(f"JSON có quá {JSON_LIMIT} phần: không đọc")
     try:
         return json.loads(content.decode("utf-8"), object_pairs_hook=pairs, parse_constant=constant)
     except RecursionError as error:
@@ -344,7 +353,8 @@ class Opaque:
     """Một giá trị mà ta không cần biết."""
 
 
-OPAQUE, MARK = Opaque(), Opaque()
+OPAQUE, MARK, RANGE = Opaque(), Opaque(), Opaque()
+SIZED = (" bytes", " bytearray", " list", " tuple", " set", " frozenset", " deque", " Counter", " OrderedDict", " dict")
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": (), "FLOAT": OPAQUE, "BINFLOAT": OPAQUE}
 CONSTANTS |= dict.fromkeys(["EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET", "BINBYTES", "SHORT_BINBYTES"], OPAQUE)
 CONSTANTS |= dict.fromkeys(["BINBYTES8", "BYTEARRAY8"], OPAQUE)
@@ -394,7 +404,7 @@ def read_pickle(data: bytes, start: int) -> Pickle:
             return Name("?")
         full = Name(f"{module} {name}")
         found.names.add(full)
-        if full not in ALLOWED | TRAINER:
+        if full not in KNOWN:
             found.refused.add(f"{module}.{name}")
         return full
 
@@ -405,7 +415,11 @@ def read_pickle(data: bytes, start: int) -> Pickle:
             found.refused.add("đưa một lớp của Trainer cho hàm khác gọi")
         elif function in TRAINER and (arguments if new else not enum(function, arguments)):
             found.refused.add(f"{function.replace(' ', '.')} với đối số lạ")
-        elif function in ("torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_tensor_v3"):
+        elif function.endswith(SIZED) and any(type(item) is int or item is RANGE for item in arguments):
+            found.refused.add(f"{function.replace(' ', '.')} với một cỡ tùy ý: bom bộ nhớ")
+        elif function.endswith(" range"):
+            return RANGE
+        elif function.startswith(("torch._utils _rebuild_tensor", "torch._utils _rebuild_qtensor")):
             return rebuild(arguments)
         elif function.startswith("torch._utils _rebuild_parameter") and arguments:
             return arguments[0]
@@ -423,6 +437,8 @@ def read_pickle(data: bytes, start: int) -> Pickle:
         kind, item, size = storage.kind, ITEM_SIZE[storage.kind], storage.count * ITEM_SIZE[storage.kind]
         if len(arguments) > 6 and type(arguments[6]) is Name:
             kind, item = arguments[6], DTYPES.get(arguments[6].partition(" ")[2], item)
+        if kind.endswith(("x2Storage", "x4Storage")):  # nhiều số trong một byte: không đếm được
+            item = 0
         last = offset + sum((side - 1) * step for side, step in zip(shape, stride, strict=True))
         if 0 not in shape and (last + 1) * item > size:
             raise Bad(f"một tensor {show(shape)} vượt ra ngoài storage «{show(storage.key)}»")
@@ -557,8 +573,9 @@ def judge(found: Pickle, where: str, report: Report) -> None:
     """Ghi điều phải nói về các tên của một pickle."""
     if found.refused:
         report.add(DANGER, where, refusal(found))
-    elif found.names & TRAINER:
-        report.add(WARNING, where, "pickle của Trainer: weights_only=True từ chối nó; chỉ mở khi tin nơi gửi")
+    elif more := found.names & (TRAINER | NUMPY):
+        whose = "lớp của Trainer" if more & TRAINER else "mảng numpy"
+        report.add(WARNING, where, f"có {whose}: weights_only=True từ chối; chỉ mở cách khác khi tin nơi gửi")
 
 
 def check_pickle(path: Path, where: str, report: Report) -> dict[str, Tensor]:
@@ -704,6 +721,8 @@ def check_archive(
         for info in members.values():
             drain(archive, info)
         raise Bad("là ZIP nhưng không phải của torch.save: không có đúng một data.pkl")
+    if f"{root}/constants.pkl" in members:
+        raise Bad("TorchScript: bên trong có mã, không chỉ trọng số", DANGER)
     kept: dict[str, bytes] = {}
     for name, info in members.items():
         pickled = name.endswith(".pkl")
@@ -822,8 +841,8 @@ def guard(report: Report, where: str, work: Callable[[], Any]) -> Any:
         report.add(error.level, where, str(error))
     except OSError as error:
         report.add(BROKEN, where, f"không đọc được: {show(error.strerror or error)}")
-    except MemoryError:
-        report.add(BROKEN, where, "không đủ bộ nhớ để soi")
+    except (MemoryError, RecursionError):
+        report.add(BROKEN, where, "lớn quá hay lồng quá sâu: không soi được")
     except Exception as error:  # lỗi của chính công cụ này: báo cáo, và không coi là tốt
         report.uncaught.append(f"{where}: {type(error).__name__}: {error}")
         report.add(BROKEN, where, f"không soi được ({type(error).__name__})")
@@ -873,8 +892,13 @@ def check_folder(folder: str, files: dict[str, Path], tensors: dict[str, dict[st
     if "config.json" in parsed and not isinstance(config, dict):
         report.add(BROKEN, at("config.json"), "không đọc được thành cấu hình")
     elif "config.json" in parsed:
-        if not weights:
-            report.add(BROKEN, at("config.json"), "có cấu hình mà không có tệp trọng số nào đọc được")
+        if not weights and config.keys() & {
+            "model_type",
+            "architectures",
+        }:  # cấu hình của một mô hình, không của gì khác
+            foreign = next((name for name in sorted(files) if Path(name).suffix in FOREIGN), None)
+            level, text = (WARNING, f"trọng số ở dạng không soi được: {show(foreign)}") if foreign else (BROKEN, LOST)
+            report.add(level, at("config.json"), text)
         guard(report, at("config.json"), lambda: check_config(config, merged, at("config.json"), report))
     elif "model.safetensors" in weights and "trainer_state.json" in files:
         report.add(BROKEN, at("config.json"), "thiếu: from_pretrained cần nó")
