@@ -518,7 +518,7 @@ def test_whatever_is_called_good_asks_only_for_known_names(tmp_path, monkeypatch
         sources += [archive.read(name) for name in archive.namelist() if name.endswith("data.pkl")] * 4
     called_good = []
 
-    @many(2500)
+    @many(1500)
     @given(
         st.lists(st.tuples(st.sampled_from(sources), st.integers(0, 400), st.integers(0, 400)), max_size=3), st.data()
     )
@@ -571,7 +571,7 @@ PIECES = [*OPS, b"collections\nOrderedDict\n", b"\x01", b"\x00\x00\x00\x00", b"\
 def test_random_opcodes_never_go_uncaught(tmp_path):
     path = tmp_path / "x.pkl"
 
-    @many(2000)
+    @many(1500)
     @given(st.lists(st.sampled_from(PIECES), max_size=25))
     def every(pieces):
         path.write_bytes(b"\x80\x04" + b"".join(pieces) + b".")
@@ -604,7 +604,7 @@ def test_structured_garbage_in_a_safetensors_header(tmp_path):
     path = tmp_path / "x.safetensors"
     agreed = []
 
-    @many(2000)
+    @many(1500)
     @given(st.dictionaries(st.sampled_from(["a", "b", "__metadata__", "\ud800"]), st.one_of(INFO, ATOMS)), st.binary())
     def every(header, data):
         text = json.dumps(header).encode()
@@ -619,7 +619,7 @@ def test_structured_garbage_in_a_safetensors_header(tmp_path):
         agreed.append(accepted == good)
 
     every()
-    assert len(agreed) >= 1000
+    assert len(agreed) >= 800
 
 
 def header(text: bytes, data: bytes = b"", length: int | None = None) -> bytes:

@@ -1128,7 +1128,9 @@ def survey(path: Path, manifest: Path | None, report: Report) -> None:
     elif manifest is not None:
         report.add(BROKEN, str(manifest), "không có bản kê này")
     elif report.recognised:
-        report.add(NOTE, "", "không có bản kê: một bit lật trong dữ liệu safetensors không thấy được")
+        bare = any(name.lower().endswith(".safetensors") for name in files)
+        unseen = "một bit lật trong dữ liệu safetensors" if bare else "một tệp lành bị thay bằng tệp lành khác"
+        report.add(NOTE, "", f"không có bản kê: {unseen} không thấy được")
 
 
 def measure(path: Path) -> dict[str, Any]:
