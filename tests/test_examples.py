@@ -19,7 +19,7 @@ import sections
 from conftest import ROOT, environment
 from run_examples import ways_to_break
 
-SCRIPTS = sorted((ROOT / "examples").glob("*/*/*.py"))
+SCRIPTS = records.examples()
 NAMES = [script.stem for script in SCRIPTS]
 KEEPERS = [script for script in SCRIPTS if '"--out"' in records.read(script)]  # they keep what they save
 

@@ -1,0 +1,1188 @@
+"""Soi một checkpoint mà không chạy gì bên trong nó: đủ, không rách, không gài mã, buộc đúng, và nó tự nhận là gì.
+
+    python verify_checkpoint.py THU_MUC_HAY_TEP
+    python verify_checkpoint.py THU_MUC --write-manifest   # ghi bản kê SHA-256, sau này đổi một bit cũng thấy
+    python verify_checkpoint.py THU_MUC                    # có bản kê ở đó rồi thì tự so với nó
+
+Đọc được: safetensors; tệp của torch.save, cả dạng ZIP lẫn dạng cũ; thư mục Hugging Face, kể cả chia mảnh.
+Không cần gói nào ngoài Python 3.11 trở lên. Pickle chỉ được đọc từng lệnh, không bao giờ được chạy.
+Mã thoát: 0 tốt; 1 hỏng hoặc nguy hiểm; 2 không phải checkpoint, hoặc không bắt đầu được.
+
+Giới hạn, nói thẳng:
+- Không có bản kê thì một bit lật trong dữ liệu safetensors hay trong dạng torch cũ không thấy được.
+- Bản kê nằm cạnh tệp phát hiện tai nạn, không chặn được kẻ cố ý: kẻ ấy sửa luôn bản kê. Hãy giữ một bản ở nơi khác.
+- Đủ và lành không có nghĩa là mô hình trả lời đúng; NaN chỉ được tìm trong safetensors.
+- Liên kết ra ngoài thư mục không được đi theo: với bộ nhớ đệm của Hub, hãy chép thật (cp -rL) rồi soi bản chép.
+- Pickle được nhận ra nhờ đuôi (.pt .pth .bin .pkl .pickle .ckpt) hay byte mở đầu; tệp nén kiểu khác thì không soi.
+- Lớn hơn các giới hạn ngay dưới đây thì bị từ chối, không phải được coi là tốt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import math
+import os
+import pickletools
+import re
+import stat
+import struct
+import sys
+import tempfile
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+CHUNK = 1 << 20  # đọc từng khúc: bộ nhớ không lớn theo tệp
+HEADER_LIMIT = 100_000_000  # phần đầu safetensors, như chính thư viện giới hạn; cũng dùng cho mỗi tệp JSON
+PICKLE_LIMIT = 64 << 20  # byte của các pickle trong một tệp (dữ liệu tensor nằm ngoài pickle)
+OPCODE_LIMIT = 10_000_000  # lệnh trong một pickle
+JSON_LIMIT = 10_000_000  # dấu «{», «[» và «,» trong một JSON: mỗi dấu tốn bộ nhớ gấp nhiều lần cỡ của nó
+DIRECTORY_LIMIT = 16 << 20  # byte của mục lục ZIP
+FILE_LIMIT = 100_000  # tệp trong một thư mục
+BOMB_BYTES, BOMB_RATIO = 64 << 20, 100  # ZIP bung ra lớn hơn cả hai mức này: bom nén
+BROKEN, DANGER, WARNING, NOTE = "HỎNG", "NGUY HIỂM", "CẢNH BÁO", "GHI CHÚ"
+PICKLE_SUFFIXES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"}
+MANIFEST, MANIFEST_FORMAT = "SHA256.json", "verify-checkpoint/1"
+
+BITS = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8}
+BITS |= {"F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32}
+BITS |= {"F32": 32, "C64": 64, "F64": 64, "I64": 64, "U64": 64}
+# Kiểu: (số byte mỗi số, byte cao nhất của NaN hay Inf, byte kế đó ít nhất là bao nhiêu).
+NONFINITE = {"F64": (8, rb"[\x7f\xff]", 0xF0), "F32": (4, rb"[\x7f\xff]", 0x80), "C64": (4, rb"[\x7f\xff]", 0x80)}
+NONFINITE |= {"BF16": (2, rb"[\x7f\xff]", 0x80), "F16": (2, rb"[\x7c-\x7f\xfc-\xff]", 0)}
+NONFINITE |= {"F8_E4M3": (1, rb"[\x7f\xff]", 0), "F8_E5M2": (1, rb"[\x7c-\x7f\xfc-\xff]", 0)}
+NONFINITE |= {"F8_E4M3FNUZ": (1, rb"\x80", 0), "F8_E5M2FNUZ": (1, rb"\x80", 0), "F8_E8M0": (1, rb"\xff", 0)}
+
+# Tên mà một pickle được nhắc tới: chỉ dựng lại tensor và vật chứa thường. Mọi tên khác là nguy hiểm.
+STORAGES = {"Double": 8, "Float": 4, "Half": 2, "BFloat16": 2, "Long": 8, "Int": 4, "Short": 2, "Char": 1, "Byte": 1}
+STORAGES |= {"Bool": 1, "ComplexDouble": 16, "ComplexFloat": 8, "QInt8": 1, "QUInt8": 1, "QInt32": 4}
+STORAGES |= {"QUInt4x2": 1, "QUInt2x4": 1}
+ITEM_SIZE = {f"{home} {name}Storage": size for name, size in STORAGES.items() for home in ("torch", "torch.cuda")}
+ITEM_SIZE |= {"torch.storage UntypedStorage": 1, "torch UntypedStorage": 1}
+DTYPES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "complex32": 4, "complex64": 8, "complex128": 16}
+DTYPES |= {"int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint64": 8, "uint32": 4, "uint16": 2, "uint8": 1, "bool": 1}
+DTYPES |= {f"float8_{kind}": 1 for kind in ("e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz", "e8m0fnu")}
+DTYPES |= {"float4_e2m1fn_x2": 1, "qint8": 1, "quint8": 1, "qint32": 4}
+REBUILDERS = "tensor tensor_v2 tensor_v3 parameter parameter_with_state qtensor sparse_tensor nested_tensor"
+ALLOWED = {
+    *ITEM_SIZE,
+    *(f"torch {name}" for name in DTYPES),
+    *(f"torch._utils _rebuild_{name}" for name in REBUILDERS.split()),
+    *(f"torch per_{way}" for way in ("tensor_affine", "channel_affine", "channel_affine_float_qparams")),
+    *("torch._tensor _rebuild_from_type_v2", "torch._utils _rebuild_meta_tensor_no_storage"),
+    *("torch.nn.parameter Parameter", "torch Tensor", "torch Size", "torch device", "torch.serialization _get_layout"),
+    *("collections OrderedDict", "collections Counter", "collections defaultdict", "collections deque"),
+    *(f"{home} {name}" for home in ("builtins", "__builtin__") for name in ("set", "frozenset", "complex")),
+    *(f"{home} {name}" for home in ("builtins", "__builtin__") for name in ("bytearray", "slice", "range")),
+    *(f"{home} {name}" for home in ("builtins", "__builtin__") for name in ("list", "dict", "tuple", "bytes")),
+    *(f"{home} {name}" for home in ("builtins", "__builtin__") for name in ("int", "float", "bool", "str")),
+    "_codecs encode",
+}
+# Mảng numpy: vô hại, nhưng torch.load không nhận nếu không được dặn trước.
+NUMPY = {f"numpy.{core}.multiarray {name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")}
+NUMPY |= {"numpy ndarray", "numpy dtype"}
+# Những lớp mà training_args.bin của Trainer ghi: lớp chỉ được dựng rỗng rồi điền, enum chỉ được gọi với một chuỗi.
+TRAINER = {f"transformers.training_args {name}" for name in ("TrainingArguments", "OptimizerNames", "ParallelMode")}
+TRAINER |= {"transformers.training_args_seq2seq Seq2SeqTrainingArguments", "accelerate.state PartialState"}
+TRAINER |= {"transformers.trainer_pt_utils AcceleratorConfig", "accelerate.utils.dataclasses DistributedType"}
+TRAINER |= {f"transformers.trainer_utils {name}" for name in ("SchedulerType", "IntervalStrategy", "SaveStrategy")}
+TRAINER |= {f"transformers.trainer_utils {name}" for name in ("HubStrategy", "EvaluationStrategy")}
+KNOWN = ALLOWED | NUMPY | TRAINER
+ENUM_ENDS = ("Names", "Type", "Mode", "Strategy")
+
+EMBEDDING = re.compile(r"(?:^|\.)(?:wte|embed_tokens|word_embeddings|tok_embeddings|embed_in|shared)\.weight$")
+HEAD = re.compile(r"(?:^|\.)(?:lm_head|embed_out)\.weight$")
+LAYER = re.compile(r"^(.*?)(?:^|(?<=\.))(?:h|layers|layer|blocks)\.(\d{1,9})\.")
+SHARD = re.compile(r"^(.+)-(\d{5,9})-of-(\d{5,9})(\.safetensors|\.bin)$")
+FOREIGN = {".onnx", ".gguf", ".h5", ".msgpack", ".tflite", ".distcp", ".npz", ".keras", ".pb"}
+LOST = "có cấu hình của một mô hình mà không có tệp trọng số nào"
+WIDTH_KEYS = ("embedding_size", "word_embed_proj_dim", "n_embd", "d_model", "hidden_size", "dim", "emb_dim")
+LAYER_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+
+
+class Bad(Exception):
+    """Điều khiến một tệp không đáng tin; lời là tiếng Việt, cho người đọc."""
+
+    def __init__(self, text: str, level: str = BROKEN) -> None:
+        super().__init__(text)
+        self.level = level
+
+
+class Finding(NamedTuple):
+    """Một điều tìm thấy: mức, ở tệp nào, là gì."""
+
+    level: str
+    where: str
+    text: str
+
+
+class Tensor(NamedTuple):
+    """Một tensor theo lời phần đầu: kiểu, hình dạng, và nơi dữ liệu nằm (tệp, từ byte, tới byte; hoặc tên storage)."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    place: tuple[Any, ...]
+
+
+@dataclass
+class Report:
+    """Kết luận về một đường dẫn."""
+
+    path: str
+    recognised: bool = False
+    facts: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    manifest: str = ""
+    uncaught: list[str] = field(default_factory=list)
+
+    def add(self, level: str, where: str, text: str) -> None:
+        """Thêm một điều tìm thấy."""
+        self.findings.append(Finding(level, show(where), text))
+
+    @property
+    def exit_code(self) -> int:
+        """0 tốt; 1 hỏng hoặc nguy hiểm; 2 không phải checkpoint."""
+        if any(finding.level in (BROKEN, DANGER) for finding in self.findings):
+            return 1
+        return 0 if self.recognised else 2
+
+    @property
+    def verdict(self) -> str:
+        """Kết luận, một dòng."""
+        if any(finding.level == DANGER for finding in self.findings):
+            return "NGUY HIỂM: đừng mở."
+        if self.exit_code:
+            return "HỎNG: đừng dùng." if self.exit_code == 1 else "KHÔNG PHẢI CHECKPOINT mà công cụ này đọc được."
+        return f"TỐT: đủ, không rách, không gài mã{', đúng bản kê từng byte' if self.manifest else ''}."
+
+
+def show(value: object) -> str:
+    """Chữ in được trên mọi màn hình: không ký tự điều khiển, không quá dài."""
+    text = str(value)[:200]
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in text)
+
+
+def mib(size: int) -> str:
+    """Dung lượng, viết kiểu Việt."""
+    return f"{size / 2**20:.2f} MiB".replace(".", ",") if size >= 1 << 20 else f"{size} byte"
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Mở để đọc một tệp thường, không gì khác: xem loại trước khi mở, không đi theo liên kết, xem lại sau khi mở."""
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        raise Bad("không phải tệp thường: không mở")
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    stream = os.fdopen(os.open(path, flags), "rb")
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise Bad("không phải tệp thường: không đọc")
+    return stream
+
+
+def size_of(stream: BinaryIO) -> int:
+    """Dung lượng của tệp đang mở."""
+    return os.fstat(stream.fileno()).st_size
+
+
+def chunks(stream: BinaryIO, begin: int, end: int) -> Iterator[bytes]:
+    """Từng khúc của [begin, end); tệp ngắn đi giữa chừng là hỏng."""
+    stream.seek(begin)
+    while begin < end:
+        piece = stream.read(min(CHUNK, end - begin))
+        if not piece:
+            raise Bad("tệp ngắn đi trong lúc đọc")
+        begin += len(piece)
+        yield piece
+
+
+def sha256(stream: BinaryIO, begin: int = 0, end: int | None = None) -> str:
+    """SHA-256 của một khoảng, hay của cả tệp."""
+    digest = hashlib.sha256()
+    for piece in chunks(stream, begin, size_of(stream) if end is None else end):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def parse_json(content: bytes, strict: bool = False) -> Any:
+    """Đọc JSON; khoá lặp là hỏng; `strict` từ chối cả NaN và Infinity."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) != len(items):
+            raise Bad("JSON có khoá lặp: mỗi chương trình hiểu một kiểu")
+        return found
+
+    def constant(name: str) -> float:
+        if strict:
+            raise Bad(f"JSON có {name}")
+        return math.nan
+
+    if sum(map(content.count, (b"{", b"[", b","))) > JSON_LIMIT:
+        raise Bad(f"JSON có quá {JSON_LIMIT} phần: không đọc")
+    try:
+        return json.loads(content.decode("utf-8"), object_pairs_hook=pairs, parse_constant=constant)
+    except RecursionError as error:
+        raise Bad("JSON lồng quá sâu") from error
+    except ValueError as error:  # gồm cả UTF-8 hỏng, cú pháp hỏng, số nguyên quá dài
+        raise Bad(f"JSON hỏng: {show(error)}") from error
+
+
+def read_json(path: Path) -> Any:
+    """Đọc một tệp JSON trong giới hạn."""
+    with open_regular(path) as stream:
+        if size_of(stream) > HEADER_LIMIT:
+            raise Bad(f"tệp JSON lớn hơn {mib(HEADER_LIMIT)}: không đọc")
+        return parse_json(stream.read(HEADER_LIMIT))
+
+
+def is_count(value: object) -> bool:
+    """Có phải số nguyên từ 0 tới dưới 2^63 không (True không tính)."""
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+# --- safetensors
+
+
+def read_safetensors(path: Path, stream: BinaryIO) -> dict[str, Tensor]:
+    """Phần đầu của một tệp safetensors, đã đối chiếu với dung lượng tệp."""
+    size, start = size_of(stream), stream.read(8)
+    if len(start) < 8:
+        raise Bad(f"chỉ có {size} byte, phải có ít nhất 8: tệp bị cắt")
+    length = int.from_bytes(start, "little")
+    if length > HEADER_LIMIT:
+        raise Bad(
+            f"phần đầu tự nhận dài {length} byte, quá giới hạn {HEADER_LIMIT}: không phải safetensors hay đã hỏng"
+        )
+    if 8 + length > size:
+        raise Bad(f"phần đầu tự nhận dài {length} byte mà tệp chỉ có {size} byte: tệp bị cắt")
+    text = stream.read(length)
+    if not text.startswith(b"{"):
+        raise Bad("phần đầu không mở bằng «{»: hỏng")
+    header = parse_json(text, strict=True)
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise Bad("__metadata__ phải đi từ chữ sang chữ")
+    tensors: dict[str, Tensor] = {}
+    for name, info in header.items():
+        if not isinstance(info, dict) or info.keys() != {"dtype", "shape", "data_offsets"}:
+            raise Bad(f"tensor «{show(name)}»: mô tả thiếu hay thừa mục")
+        dtype, shape, span = info["dtype"], info["shape"], info["data_offsets"]
+        if not isinstance(dtype, str) or dtype not in BITS:
+            raise Bad(f"tensor «{show(name)}»: kiểu lạ {show(dtype)}")
+        if not isinstance(shape, list) or not all(map(is_count, shape)):
+            raise Bad(f"tensor «{show(name)}»: hình dạng sai")
+        if not isinstance(span, list) or len(span) != 2 or not all(map(is_count, span)):
+            raise Bad(f"tensor «{show(name)}»: vị trí sai")
+        bits = BITS[dtype]
+        for side in shape:
+            bits *= side
+            if bits >= 1 << 66:
+                raise Bad(f"tensor «{show(name)}»: hình dạng lớn quá mức")
+        if bits != 8 * (span[1] - span[0]):
+            raise Bad(f"tensor «{show(name)}»: {dtype} {show(shape)} không vừa {span[1] - span[0]} byte")
+        tensors[name] = Tensor(dtype, tuple(shape), (path, 8 + length + span[0], 8 + length + span[1]))
+    reached = 8 + length
+    for name, tensor in sorted(tensors.items(), key=lambda item: item[1].place[1:]):
+        if tensor.place[1] != reached:
+            raise Bad(f"tensor «{show(name)}»: {'chồng lên' if tensor.place[1] < reached else 'hở với'} tensor trước")
+        reached = tensor.place[2]
+    if reached != size:
+        raise Bad(f"dữ liệu phải hết ở byte {reached} mà tệp có {size} byte: {'bị cắt' if size < reached else 'thừa'}")
+    return tensors
+
+
+def nonfinite(stream: BinaryIO, tensor: Tensor) -> bool:
+    """Có NaN hay Inf không; dừng ở số đầu tiên."""
+    if tensor.dtype not in NONFINITE:
+        return False
+    item, pattern, least = NONFINITE[tensor.dtype]
+    search = re.compile(pattern, re.DOTALL).finditer
+    for piece in chunks(stream, *tensor.place[1:]):  # CHUNK chia hết cho mọi cỡ số
+        high, second = piece[item - 1 :: item], piece[item - 2 :: item] if item > 1 else b""
+        if any(not least or second[match.start()] >= least for match in search(high)):
+            return True
+    return False
+
+
+def check_safetensors(path: Path, where: str, report: Report) -> dict[str, Tensor]:
+    """Soi một tệp safetensors; trả lại các tensor của nó."""
+    with open_regular(path) as stream:
+        tensors = read_safetensors(path, stream)
+        poisoned = [name for name, tensor in tensors.items() if nonfinite(stream, tensor)]
+    if poisoned:
+        names = ", ".join(map(show, poisoned[:3])) + (", …" if poisoned[3:] else "")
+        report.add(WARNING, where, f"{len(poisoned)} tensor có NaN hay Inf: {names} (mặt nạ -inf thì bình thường)")
+    describe(report, where, "safetensors", tensors)
+    return tensors
+
+
+def describe(report: Report, where: str, form: str, tensors: dict[str, Tensor]) -> None:
+    """Ghi lại tệp tự nhận là gì: bao nhiêu tensor, kiểu nào, bao nhiêu số."""
+    report.recognised = True
+    kinds = ", ".join(sorted({tensor.dtype for tensor in tensors.values()}))
+    count = sum(math.prod(tensor.shape) for tensor in tensors.values())
+    report.facts.append(f"{show(where)}: {form}, {len(tensors)} tensor{f' ({kinds})' if kinds else ''}, {count} số")
+
+
+# --- pickle: đọc lệnh, không chạy
+
+
+class Name(str):
+    """Một tên mà pickle nhập: «mô-đun tên»."""
+
+    __slots__ = ()
+
+
+class Storage(NamedTuple):
+    """Một vùng dữ liệu mà pickle nhắc tới: khoá, tên lớp, số phần tử."""
+
+    key: str
+    kind: str
+    count: int
+
+
+class Opaque:
+    """Một giá trị mà ta không cần biết."""
+
+
+OPAQUE, MARK, RANGE = Opaque(), Opaque(), Opaque()
+SIZED = (" bytes", " bytearray", " list", " tuple", " set", " frozenset", " deque", " Counter", " OrderedDict", " dict")
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": (), "FLOAT": OPAQUE, "BINFLOAT": OPAQUE}
+CONSTANTS |= dict.fromkeys(["EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET", "BINBYTES", "SHORT_BINBYTES"], OPAQUE)
+CONSTANTS |= dict.fromkeys(["BINBYTES8", "BYTEARRAY8"], OPAQUE)
+LITERALS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "STRING", "BINSTRING", "SHORT_BINSTRING"}
+LITERALS |= {"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
+TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+@dataclass
+class Pickle:
+    """Một pickle đã đọc: hết ở byte nào, trả gì, nhắc những tên nào, những storage và tensor nào."""
+
+    end: int = 0
+    value: Any = None
+    names: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    storages: dict[str, Storage] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    strings: list[str] = field(default_factory=list)
+
+
+def read_pickle(data: bytes, start: int) -> Pickle:
+    """Theo từng lệnh của pickle ở `start` trên một ngăn xếp giả: biết nó gọi gì mà không gọi.
+
+    Một lệnh không hợp lệ là hỏng. Tên không nằm trong ALLOWED, hay tên chỉ biết được lúc chạy, vào `refused`.
+    """
+    found, memo, stack, ops = Pickle(), {}, [], 0
+    source = io.BytesIO(data)
+    source.seek(start)
+
+    def to_mark() -> list[Any]:
+        place = len(stack) - 1
+        while stack[place] is not MARK:  # hết ngăn xếp thì IndexError
+            place -= 1
+            if place < 0:
+                raise IndexError
+        items = stack[place + 1 :]
+        del stack[place:]
+        return items
+
+    def top() -> Any:
+        return stack[-1]  # rỗng thì IndexError: pickle rách
+
+    def named(module: object, name: object) -> Name:
+        if type(module) is not str or type(name) is not str:
+            found.refused.add("tên chỉ biết lúc chạy")
+            return Name("?")
+        full = Name(f"{module} {name}")
+        found.names.add(full)
+        if full not in KNOWN:
+            found.refused.add(f"{module}.{name}")
+        return full
+
+    def call(function: object, arguments: object, new: bool = False) -> Any:
+        if type(function) is not Name or type(arguments) is not tuple:
+            found.refused.add("gọi một thứ chỉ biết lúc chạy")
+        elif any(type(item) is Name and item in TRAINER for item in arguments):
+            found.refused.add("đưa một lớp của Trainer cho hàm khác gọi")
+        elif function in TRAINER and (arguments if new else not enum(function, arguments)):
+            found.refused.add(f"{function.replace(' ', '.')} với đối số lạ")
+        elif function.endswith(SIZED) and any(type(item) is int or item is RANGE for item in arguments):
+            found.refused.add(f"{function.replace(' ', '.')} với một cỡ tùy ý: bom bộ nhớ")
+        elif function.endswith(" range"):
+            return RANGE
+        elif function.startswith(("torch._utils _rebuild_tensor", "torch._utils _rebuild_qtensor")):
+            return rebuild(arguments)
+        elif function.startswith("torch._utils _rebuild_parameter") and arguments:
+            return arguments[0]
+        return OPAQUE
+
+    def enum(function: str, arguments: tuple[Any, ...]) -> bool:
+        return function.endswith(ENUM_ENDS) and len(arguments) == 1 and type(arguments[0]) is str
+
+    def rebuild(arguments: tuple[Any, ...]) -> Tensor:
+        storage, offset, shape, stride = arguments[:4]
+        if type(storage) is not Storage or type(shape) is not tuple or type(stride) is not tuple:
+            raise Bad("pickle dựng tensor từ thứ không phải storage")
+        if not all(map(is_count, (offset, *shape, *stride))) or len(shape) != len(stride):
+            raise Bad("pickle dựng tensor với số đo vô lý")
+        kind, item, size = storage.kind, ITEM_SIZE[storage.kind], storage.count * ITEM_SIZE[storage.kind]
+        if len(arguments) > 6 and type(arguments[6]) is Name:
+            kind, item = arguments[6], DTYPES.get(arguments[6].partition(" ")[2], item)
+        if kind.endswith(("x2Storage", "x4Storage")):  # nhiều số trong một byte: không đếm được
+            item = 0
+        last = offset + sum((side - 1) * step for side, step in zip(shape, stride, strict=True))
+        if 0 not in shape and (last + 1) * item > size:
+            raise Bad(f"một tensor {show(shape)} vượt ra ngoài storage «{show(storage.key)}»")
+        kind = kind.partition(" ")[2].removesuffix("Storage")
+        return Tensor(kind, shape, ("storage", storage.key, offset, shape, stride))
+
+    def persistent(pid: object) -> Storage:
+        if type(pid) is not tuple or len(pid) not in (5, 6) or pid[0] != "storage":
+            raise Bad("pickle trỏ tới dữ liệu ngoài theo cách lạ")
+        kind, key, count = pid[1], pid[2], pid[4]
+        if type(kind) is not Name or type(key) is not str or not is_count(count):
+            raise Bad("pickle mô tả storage sai")
+        if kind not in ITEM_SIZE:
+            raise Bad(f"lớp storage lạ {show(kind)}", BROKEN)
+        storage = Storage(key, kind, count)
+        if found.storages.setdefault(key, storage) != storage:
+            raise Bad(f"storage «{show(key)}» được mô tả theo hai cách")
+        return storage
+
+    def keep(pairs: list[Any]) -> None:
+        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+            if type(key) is str and type(value) is Tensor:
+                found.tensors[key] = value
+
+    try:
+        for op, arg, position in pickletools.genops(source):
+            ops, code = ops + 1, op.name
+            if ops > OPCODE_LIMIT:
+                raise Bad(f"pickle có quá {OPCODE_LIMIT} lệnh: không đọc tiếp")
+            if code in LITERALS:
+                stack.append(arg)
+                if type(arg) is str and len(found.strings) < OPCODE_LIMIT:
+                    found.strings.append(arg)
+            elif code in CONSTANTS:
+                stack.append(CONSTANTS[code])
+            elif code in ("BINPUT", "LONG_BINPUT", "PUT"):
+                if arg > position:
+                    raise Bad("pickle đòi bảng nhớ lớn quá mức", DANGER)
+                memo[arg] = top()
+            elif code == "MEMOIZE":
+                memo[len(memo)] = top()
+            elif code in ("BINGET", "LONG_BINGET", "GET"):
+                stack.append(memo[arg])
+            elif code == "MARK":
+                stack.append(MARK)
+            elif code in TUPLES:
+                items = tuple(stack[-TUPLES[code] :])
+                if len(items) < TUPLES[code]:
+                    raise IndexError
+                del stack[-TUPLES[code] :]
+                stack.append(items)
+            elif code == "TUPLE":
+                stack.append(tuple(to_mark()))
+            elif code in ("LIST", "DICT", "FROZENSET"):
+                items = to_mark()
+                if code == "DICT":
+                    keep(items)
+                stack.append(OPAQUE)
+            elif code in ("APPENDS", "ADDITEMS", "SETITEMS"):
+                items = to_mark()
+                if code == "SETITEMS":
+                    keep(items)
+                top()
+            elif code == "APPEND":
+                stack.pop()
+                top()
+            elif code == "SETITEM":
+                value, key = stack.pop(), stack.pop()
+                keep([key, value])
+                top()
+            elif code == "GLOBAL":  # đọc từ byte thật: pickletools giải mã dấu «\» còn pickle thì không
+                module, name = lines(data, position)
+                stack.append(named(module.decode("ascii"), name.decode("ascii")))
+            elif code == "STACK_GLOBAL":
+                name, module = stack.pop(), stack.pop()
+                stack.append(named(module, name))
+            elif code == "REDUCE":
+                arguments, function = stack.pop(), stack.pop()
+                stack.append(call(function, arguments))
+            elif code == "NEWOBJ":
+                arguments, function = stack.pop(), stack.pop()
+                stack.append(call(function, arguments, new=True))
+            elif code == "BUILD":
+                stack.pop()
+                if type(top()) is Name:
+                    found.refused.add(f"sửa {top().replace(' ', '.')} sau khi nhập")
+            elif code == "BINPERSID":
+                stack.append(persistent(stack.pop()))
+            elif code == "POP":
+                stack.pop()
+            elif code == "POP_MARK":
+                to_mark()
+            elif code == "DUP":
+                stack.append(top())
+            elif code in ("INST", "OBJ", "NEWOBJ_EX"):  # torch không bao giờ ghi những lệnh này
+                found.refused.add(f"{show(arg).replace(' ', '.')} (lệnh {code})" if arg else f"lệnh {code}")
+                to_mark() if code != "NEWOBJ_EX" else (stack.pop(), stack.pop(), stack.pop())
+                stack.append(OPAQUE)
+            elif code == "STOP":
+                found.value = stack.pop()
+                break
+            elif code not in ("PROTO", "FRAME"):  # EXT1, PERSID, NEXT_BUFFER, …
+                found.refused.add(f"lệnh {code}")
+                if code != "READONLY_BUFFER":
+                    stack.append(OPAQUE)
+    except (IndexError, KeyError, ValueError, UnicodeError, OverflowError, RecursionError) as error:
+        if found.refused:  # lạ trước khi rách: nói điều nặng hơn
+            raise Bad(refusal(found), DANGER) from error
+        cut = f" trong giới hạn {mib(PICKLE_LIMIT)}" if len(data) >= PICKLE_LIMIT else ""
+        raise Bad(f"pickle rách: không đọc được trọn các lệnh{cut}") from error
+    except Bad as error:
+        if found.refused:
+            raise Bad(refusal(found), DANGER) from error
+        raise
+    found.end = source.tell()
+    return found
+
+
+def lines(data: bytes, position: int) -> tuple[bytes, bytes]:
+    """Hai dòng ngay sau lệnh ở `position`."""
+    middle = data.index(b"\n", position)
+    return data[position + 1 : middle], data[middle + 1 : data.index(b"\n", middle + 1)]
+
+
+def refusal(found: Pickle) -> str:
+    """Câu nói vì sao một pickle bị từ chối."""
+    names = sorted(found.refused)
+    return f"pickle gọi {', '.join(map(show, names[:5]))}{', …' if names[5:] else ''}: ngoài danh sách được phép"
+
+
+def judge(found: Pickle, where: str, report: Report) -> None:
+    """Ghi điều phải nói về các tên của một pickle."""
+    if found.refused:
+        report.add(DANGER, where, refusal(found))
+    elif more := found.names & (TRAINER | NUMPY):
+        whose = "lớp của Trainer" if more & TRAINER else "mảng numpy"
+        report.add(WARNING, where, f"có {whose}: weights_only=True từ chối; chỉ mở cách khác khi tin nơi gửi")
+
+
+def check_pickle(path: Path, where: str, report: Report) -> dict[str, Tensor]:
+    """Soi một tệp pickle không nén: dạng torch cũ (năm pickle rồi dữ liệu thô), hay một pickle đơn."""
+    with open_regular(path) as stream:
+        size = size_of(stream)
+        data = stream.read(PICKLE_LIMIT)
+        if not size:
+            raise Bad("tệp rỗng")
+        first = read_pickle(data, 0)
+        judge(first, where, report)
+        if type(first.value) is not int or first.value != 0x1950A86A20F9469CFC6C:
+            if first.end != size:
+                raise Bad(f"thừa {size - first.end} byte sau pickle")
+            if first.storages:
+                raise Bad("pickle nhắc tới storage mà tệp không có dữ liệu nào")
+            report.recognised = True
+            report.facts.append(f"{show(where)}: một pickle đơn, {len(first.names)} tên được nhập")
+            return {}
+        parts = [first]
+        for _ in range(4):
+            parts.append(read_pickle(data, parts[-1].end))
+            judge(parts[-1], where, report)
+        found, keys = parts[3], parts[4].strings
+        if parts[1].value != 1001 or sorted(keys) != sorted(found.storages):
+            raise Bad("dạng torch cũ: danh sách storage không khớp các tensor")
+        place = parts[4].end
+        for key in keys:
+            storage = found.storages[key]
+            stream.seek(place)
+            if int.from_bytes(stream.read(8), "little") != storage.count:
+                raise Bad(f"storage «{show(key)}» không có đúng {storage.count} phần tử")
+            place += 8 + storage.count * ITEM_SIZE[storage.kind]
+        if place != size:
+            raise Bad(f"dữ liệu phải hết ở byte {place} mà tệp có {size} byte")
+    report.add(NOTE, where, "dạng torch cũ không có CRC: một bit lật trong dữ liệu chỉ bản kê mới thấy")
+    describe(report, where, "torch (dạng cũ)", found.tensors)
+    return found.tensors
+
+
+# --- ZIP của torch
+
+
+def directory_span(stream: BinaryIO, size: int) -> tuple[int, int]:
+    """Mục lục ZIP: từ byte nào tới byte nào. Nó phải nằm ngay trước bản ghi cuối, và bản ghi ấy phải kết thúc tệp."""
+    stream.seek(max(0, size - 98))
+    tail = stream.read(98)
+    if size < 22 or tail[-22:-18] != b"PK\5\6":
+        raise Bad("ZIP không kết thúc ở cuối tệp: bị cắt, hay có gì nối vào sau")
+    disks, count, length, begin, comment = struct.unpack("<4xI2xHIIH", tail[-22:])
+    stated = (count, length, begin)
+    end = size - 22
+    if tail[-42:-38] == b"PK\6\7" and tail[-98:-94] == b"PK\6\6":
+        end = size - 98
+        record, *_, count, length, begin = struct.unpack("<4xQ2H2I4Q", tail[-98:-42])
+        if record != 44 or struct.unpack("<4xIQI", tail[-42:-22]) != (0, end, 1):
+            raise Bad("ZIP64: bản ghi cuối sai")
+        if any(a not in (b, top) for a, b, top in zip(stated, (count, length, begin), TOPS, strict=True)):
+            raise Bad("ZIP64: hai bản ghi cuối nói khác nhau")
+    if disks or comment or begin + length != end:
+        raise Bad("ZIP: mục lục không nằm ngay trước bản ghi cuối")
+    if length > DIRECTORY_LIMIT:
+        raise Bad(f"ZIP: mục lục dài {mib(length)}, quá giới hạn {mib(DIRECTORY_LIMIT)}")
+    return begin, count
+
+
+TOPS = (0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
+
+
+def check_entry(stream: BinaryIO, info: zipfile.ZipInfo, begin: int) -> int:
+    """Đối chiếu đầu mục ở `begin` với mục lục; trả byte ngay sau mục ấy."""
+    where = f"mục «{show(info.orig_filename)}»"
+    stream.seek(begin)
+    head = stream.read(30)
+    if info.header_offset != begin or len(head) < 30 or head[:4] != b"PK\3\4":
+        raise Bad(f"ZIP: {where} không nằm ngay sau mục trước: có chỗ hở hay chồng")
+    _, _, flags, method, _, _, crc, packed, full, name, extra = struct.unpack("<4s3H2H3I2H", head)
+    if info.flag_bits & 1 or method != info.compress_type or method not in (0, 8) or flags != info.flag_bits:
+        raise Bad(f"ZIP: {where} nén hay khoá theo cách lạ")
+    end = begin + 30 + name + extra + info.compress_size
+    true = (info.CRC, info.compress_size, info.file_size)
+    if not flags & 8:
+        if any(a not in (b, top) for a, b, top in zip((crc, packed, full), true, (None, *TOPS[1:]), strict=True)):
+            raise Bad(f"ZIP: {where}: đầu mục và mục lục nói khác nhau")
+        return end
+    stream.seek(end)
+    tail = stream.read(24)
+    for form in ("<4sIII", "<4sIQQ"):  # torch luôn ghi chữ ký PK\7\8; cỡ 4 hay 8 byte
+        width = struct.calcsize(form)
+        if len(tail) >= width and struct.unpack(form, tail[:width]) == (b"PK\7\x08", *true):
+            return end + width
+    raise Bad(f"ZIP: {where}: đuôi mục và mục lục nói khác nhau")
+
+
+def check_zip(path: Path, where: str, report: Report) -> dict[str, Tensor]:
+    """Soi một tệp ZIP của torch: mục lục, CRC của mọi mục, pickle, storage. ZIP không phải của torch là Bad."""
+    with open_regular(path) as stream:
+        size = size_of(stream)
+        begin, count = directory_span(stream, size)
+        try:
+            with zipfile.ZipFile(stream) as archive:
+                entries = archive.infolist()
+                return check_archive(archive, entries, stream, (size, begin, count), where, report)
+        except Bad:
+            raise
+        except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
+            raise Bad(f"ZIP hỏng: {show(error)}") from error
+        except (struct.error, IndexError, OverflowError, RecursionError) as error:
+            raise Bad("ZIP hỏng: mục lục vô lý") from error
+
+
+def check_archive(
+    archive: zipfile.ZipFile,
+    entries: list[zipfile.ZipInfo],
+    stream: BinaryIO,
+    layout: tuple[int, int, int],
+    where: str,
+    report: Report,
+) -> dict[str, Tensor]:
+    """Phần thân của `check_zip`, sau khi mục lục đã đọc được."""
+    size, begin, count = layout
+    if len(entries) != count:
+        raise Bad(f"ZIP: mục lục có {len(entries)} mục, bản ghi cuối nói {count}")
+    total = sum(info.file_size for info in entries)
+    if total > BOMB_BYTES and total > BOMB_RATIO * size:
+        raise Bad(f"ZIP bung ra {mib(total)} từ {mib(size)}: bom nén", DANGER)
+    names = [info.orig_filename for info in entries]
+    for name in names:
+        parts = name.replace("\\", "/").split("/")
+        if ".." in parts or not parts[0] or ":" in parts[0] or "\0" in name:
+            raise Bad(f"ZIP có tên «{show(name)}»: trỏ ra ngoài", DANGER)
+    if len({name.casefold() for name in names}) != len(names):
+        raise Bad("ZIP có hai mục cùng tên: mỗi chương trình đọc một mục", DANGER)
+    reached = 0
+    for info in sorted(entries, key=lambda info: info.header_offset):
+        reached = check_entry(stream, info, reached)
+    if reached != begin:
+        raise Bad("ZIP: có byte không thuộc mục nào trước mục lục")
+    members = {info.orig_filename: info for info in entries if not info.orig_filename.endswith("/")}
+    roots = {name.partition("/")[0] for name in names}
+    root = roots.pop() if len(roots) == 1 else ""
+    if not root or f"{root}/data.pkl" not in members:
+        for info in members.values():
+            drain(archive, info)
+        raise Bad("là ZIP nhưng không phải của torch.save: không có đúng một data.pkl")
+    if f"{root}/constants.pkl" in members:
+        raise Bad("TorchScript: bên trong có mã, không chỉ trọng số", DANGER)
+    kept: dict[str, bytes] = {}
+    for name, info in members.items():
+        pickled = name.endswith(".pkl")
+        if pickled and info.file_size > PICKLE_LIMIT:
+            raise Bad(f"«{show(name)}» lớn hơn giới hạn {mib(PICKLE_LIMIT)}")
+        content = drain(archive, info, pickled)
+        if pickled:
+            kept[name] = content
+    found = Pickle()
+    for name, content in kept.items():
+        pickle = read_pickle(content, 0)
+        judge(pickle, f"{where} › {name}", report)
+        if pickle.end != len(content):
+            raise Bad(f"thừa byte sau pickle trong «{show(name)}»")
+        found = pickle if name == f"{root}/data.pkl" else found
+    for key, storage in found.storages.items():
+        info = members.pop(f"{root}/data/{key}", None)
+        if info is None:
+            raise Bad(f"thiếu dữ liệu của storage «{show(key)}»")
+        if info.file_size != storage.count * ITEM_SIZE[storage.kind]:
+            raise Bad(f"storage «{show(key)}» có {info.file_size} byte, pickle nói {storage.count} phần tử")
+    stray = [name for name in members if name.startswith(f"{root}/data/")]
+    if stray:
+        report.add(WARNING, where, f"{len(stray)} mục dữ liệu không tensor nào dùng, như «{show(stray[0])}»")
+    describe(report, where, "torch (ZIP, đúng CRC)", found.tensors)
+    return found.tensors
+
+
+def drain(archive: zipfile.ZipFile, info: zipfile.ZipInfo, keep: bool = False) -> bytes:
+    """Đọc hết một mục từng khúc để so CRC; giữ nội dung khi cần."""
+    kept, total = [], 0
+    with archive.open(info) as entry:
+        while piece := entry.read(CHUNK):
+            total += len(piece)
+            if keep:
+                kept.append(piece)
+    if total != info.file_size:
+        raise Bad(f"ZIP: mục «{show(info.orig_filename)}» ngắn hơn mục lục nói")
+    return b"".join(kept)
+
+
+# --- thư mục
+
+
+def walk(root: Path, report: Report) -> dict[str, Path]:
+    """Mọi tệp thường dưới thư mục, tên kiểu POSIX. Không đi theo liên kết ra ngoài, không mở gì cả."""
+    files: dict[str, Path] = {}
+    pending, real, seen = [""], os.path.realpath(root), 0
+    while pending:
+        folder = pending.pop()
+        try:
+            entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
+        except OSError as error:
+            report.add(BROKEN, folder or ".", f"không đọc được thư mục: {show(error.strerror)}")
+            continue
+        for entry in entries:
+            name = f"{folder}{entry.name}"
+            seen += 1
+            if seen > FILE_LIMIT:
+                report.add(BROKEN, ".", f"hơn {FILE_LIMIT} tệp và thư mục: không soi tiếp")
+                return files
+            try:
+                target, mode = root / name, entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISLNK(mode):
+                    target = Path(os.path.realpath(target, strict=True))
+                    mode = os.lstat(target).st_mode
+                    if not target.is_relative_to(real) or stat.S_ISDIR(mode):
+                        report.add(
+                            BROKEN, name, "liên kết ra ngoài hay tới một thư mục: không đi theo; chép bằng cp -rL"
+                        )
+                        continue
+            except (OSError, ValueError, RuntimeError):
+                report.add(BROKEN, name, "liên kết hỏng, vòng quanh, hay không xem được")
+                continue
+            if stat.S_ISREG(mode):
+                files[name] = target
+            elif not stat.S_ISDIR(mode):
+                report.add(BROKEN, name, "không phải tệp thường (ống, thiết bị, …): không mở")
+            elif Path(name).suffix in {".safetensors", ".json", *PICKLE_SUFFIXES}:
+                report.add(BROKEN, name, "phải là tệp mà lại là thư mục")
+            else:
+                pending.append(f"{name}/")
+    return files
+
+
+def check_file(path: Path, where: str, report: Report) -> dict[str, Tensor] | None:
+    """Soi một tệp theo nội dung; None khi không phải dạng chứa tensor mà ta đọc được."""
+    suffix = path.suffix.lower() if "." not in where else Path(where).suffix.lower()
+    with open_regular(path) as stream:
+        head = stream.read(4)
+    pickled = suffix in PICKLE_SUFFIXES
+    if suffix == ".safetensors":
+        if head[:2] == b"PK" or (head[:1] == b"\x80" and head[1:2] <= b"\5" and head[2:] != b"\0\0"):
+            check = check_zip if head[:2] == b"PK" else check_pickle
+            guard(report, where, lambda: check(path, where, report))
+            raise Bad("đuôi .safetensors mà bên trong có vẻ là pickle hay ZIP")
+        return check_safetensors(path, where, report)
+    if head == b"PK\3\4":
+        try:
+            return check_zip(path, where, report)
+        except Bad as error:
+            if pickled or error.level == DANGER:
+                raise
+            report.add(NOTE, where, "một tệp ZIP khác, không soi bên trong")
+            return None
+    if pickled or (head[:1] == b"\x80" and b"\2" <= head[1:2] <= b"\5"):
+        return check_pickle(path, where, report)
+    return None
+
+
+def guard(report: Report, where: str, work: Callable[[], Any]) -> Any:
+    """Làm một việc; điều hỏng thành một dòng trong báo cáo, không bao giờ thành một ngoại lệ."""
+    try:
+        return work()
+    except Bad as error:
+        report.add(error.level, where, str(error))
+    except OSError as error:
+        report.add(BROKEN, where, f"không đọc được: {show(error.strerror or error)}")
+    except (MemoryError, RecursionError):
+        report.add(BROKEN, where, "lớn quá hay lồng quá sâu: không soi được")
+    except Exception as error:  # lỗi của chính công cụ này: báo cáo, và không coi là tốt
+        report.uncaught.append(f"{where}: {type(error).__name__}: {error}")
+        report.add(BROKEN, where, f"không soi được ({type(error).__name__})")
+    return None
+
+
+def check_folder(folder: str, files: dict[str, Path], tensors: dict[str, dict[str, Tensor]], report: Report) -> None:
+    """Đối chiếu các tệp của một thư mục với nhau. `files` và `tensors` theo tên trong thư mục ấy."""
+
+    def at(name: str) -> str:
+        return f"{folder}{name}"
+
+    parsed = {
+        name: guard(report, at(name), lambda path=path: read_json(path))
+        for name, path in files.items()
+        if name.endswith(".json") and name != MANIFEST
+    }
+    weights = {name for name in files if name.endswith(".safetensors") or re.match(r"pytorch_model.*\.bin$", name)}
+    for name in files:
+        if name.startswith(".tmp") or name.endswith((".tmp", ".incomplete")):
+            report.add(NOTE, at(name), "tệp tạm còn sót lại sau một lần lưu hay tải dở")
+    merged: dict[str, Tensor] = {}
+    indexed: set[str] = set()
+    for name in sorted(name for name in parsed if name.endswith((".safetensors.index.json", ".bin.index.json"))):
+        whole = name.removesuffix(".index.json")
+        if whole in files:
+            report.add(BROKEN, at(whole), f"tệp cũ nằm cạnh {name}: thư viện sẽ lặng lẽ tải tệp cũ này")
+        found = guard(report, at(name), lambda name=name: check_index(parsed[name], folder, files, tensors, report))
+        report.recognised = True
+        if found:
+            indexed |= found
+    groups: dict[tuple[str, str, str], set[int]] = {}
+    for name in weights:
+        merged |= tensors.get(name) or {}
+        if (shard := SHARD.match(name)) is not None:
+            groups.setdefault((shard[1], shard[3], shard[4]), set()).add(int(shard[2]))
+            if f"{shard[1]}{shard[4]}.index.json" not in files:
+                report.add(BROKEN, at(name), "là một mảnh mà không có index.json")
+            elif name not in indexed:
+                report.add(BROKEN, at(name), "mảnh lạc: index.json không nhắc tới")
+    for (stem, count, suffix), numbers in groups.items():
+        if len(numbers) != int(count):
+            report.add(BROKEN, at(f"{stem}-*-of-{count}{suffix}"), f"có {len(numbers)} mảnh, tên nói {int(count)}")
+    if {"model.safetensors", "pytorch_model.bin"} <= weights:
+        report.add(WARNING, at("pytorch_model.bin"), "hai bộ trọng số trong một thư mục: thư viện chọn safetensors")
+    config = parsed.get("config.json")
+    if "config.json" in parsed and not isinstance(config, dict):
+        report.add(BROKEN, at("config.json"), "không đọc được thành cấu hình")
+    elif "config.json" in parsed:
+        if not weights and config.keys() & {
+            "model_type",
+            "architectures",
+        }:  # cấu hình của một mô hình, không của gì khác
+            foreign = next((name for name in sorted(files) if Path(name).suffix in FOREIGN), None)
+            level, text = (WARNING, f"trọng số ở dạng không soi được: {show(foreign)}") if foreign else (BROKEN, LOST)
+            report.add(level, at("config.json"), text)
+        guard(report, at("config.json"), lambda: check_config(config, merged, at("config.json"), report))
+    elif "model.safetensors" in weights and "trainer_state.json" in files:
+        report.add(BROKEN, at("config.json"), "thiếu: from_pretrained cần nó")
+    elif "model.safetensors" in weights or "tokenizer.json" in files:
+        report.add(WARNING, at("config.json"), "không có: from_pretrained không biết kiến trúc")
+    if isinstance(parsed.get("tokenizer.json"), dict):
+        rows = [tensor.shape[0] for name, tensor in merged.items() if EMBEDDING.search(name) and len(tensor.shape) == 2]
+        guard(report, at("tokenizer.json"), lambda: check_tokenizer(parsed["tokenizer.json"], rows, folder, report))
+
+
+def check_index(
+    index: Any, folder: str, files: dict[str, Path], tensors: dict[str, dict[str, Tensor]], report: Report
+) -> set[str]:
+    """Đối chiếu index.json với các mảnh; trả tên các mảnh."""
+    table = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(table, dict) or not table or not all(isinstance(name, str) for name in table.values()):
+        raise Bad("không có weight_map đọc được")
+    shards: dict[str, set[str]] = {}
+    for tensor, name in table.items():
+        shards.setdefault(name, set()).add(tensor)
+    for name, promised in shards.items():
+        if "/" in name or "\\" in name or "\0" in name or ":" in name or name in ("", ".", ".."):
+            report.add(DANGER, f"{folder}index.json", f"trỏ tới «{show(name)}»: chỉ được là tên tệp trong thư mục này")
+        elif name not in files:
+            report.add(BROKEN, f"{folder}{name}", "thiếu mảnh mà index.json nhắc tới")
+        elif tensors.get(name) is not None and tensors[name].keys() != promised:
+            odd = min(tensors[name].keys() ^ promised)
+            report.add(BROKEN, f"{folder}{name}", f"không chứa đúng các tensor mà index.json nói, như «{show(odd)}»")
+    metadata = index.get("metadata")
+    stated = metadata.get("total_size") if isinstance(metadata, dict) else None
+    spans = [tensor.place for name in shards for tensor in (tensors.get(name) or {}).values()]
+    if all(isinstance(place[0], Path) for place in spans) and is_count(stated):
+        actual = sum(place[2] - place[1] for place in spans)
+        if actual != stated:
+            report.add(WARNING, f"{folder}index.json", f"total_size là {stated}, các mảnh có {actual} byte dữ liệu")
+    return set(shards)
+
+
+def check_config(config: dict[str, Any], tensors: dict[str, Tensor], where: str, report: Report) -> None:
+    """Đối chiếu cấu hình với các tensor."""
+    known = {key: config[key] for key in ("model_type", "architectures", "transformers_version") if key in config}
+    report.facts.append(f"{where}: " + show(", ".join(f"{key} = {value}" for key, value in known.items()) or "tự do"))
+    if "auto_map" in config:
+        report.add(WARNING, where, "auto_map: đòi chạy mã kèm theo; đừng bật trust_remote_code với nơi không tin")
+    if not tensors or "quantization_config" in config:
+        return
+    width = next((config[key] for key in WIDTH_KEYS if is_count(config.get(key))), None)
+    for name, tensor in tensors.items():
+        if not EMBEDDING.search(name) or len(tensor.shape) != 2 or not is_count(config.get("vocab_size")):
+            continue
+        if tensor.shape != (config["vocab_size"], width if width is not None else tensor.shape[1]):
+            told = f"{config['vocab_size']} × {width}"
+            report.add(BROKEN, where, f"nói {told}, mà «{show(name)}» là {' × '.join(map(str, tensor.shape))}")
+    stacks: dict[str, set[int]] = {}
+    for name in tensors:
+        if (layer := LAYER.match(name)) is not None:
+            stacks.setdefault(layer[1], set()).add(int(layer[2]))
+    told = next((config[key] for key in LAYER_KEYS if is_count(config.get(key))), None)
+    if told is not None and stacks and not config.get("is_encoder_decoder"):
+        longest = max(stacks.values(), key=len)
+        extra = config.get("num_nextn_predict_layers")
+        allowed = told + (extra if is_count(extra) else 0)
+        if not told <= max(longest) + 1 <= allowed or len(longest) != max(longest) + 1:
+            report.add(BROKEN, where, f"nói {told} lớp, các tensor có {len(longest)} lớp, cao nhất là {max(longest)}")
+    check_tie(config, tensors, where, report)
+
+
+def check_tie(config: dict[str, Any], tensors: dict[str, Tensor], where: str, report: Report) -> None:
+    """Đối chiếu tie_word_embeddings với sự có mặt của lớp đầu ra."""
+    named = config.get("architectures")
+    if not isinstance(named, list) or not str(named[:1]).rstrip("']").endswith(("ForCausalLM", "LMHeadModel")):
+        return
+    embedding = next((tensor for name, tensor in tensors.items() if EMBEDDING.search(name)), None)
+    head = next((tensor for name, tensor in tensors.items() if HEAD.search(name)), None)
+    tied = config.get("tie_word_embeddings")
+    if head is None:
+        if tied is False and embedding is not None:
+            report.add(BROKEN, where, "không buộc trọng số mà thiếu lớp đầu ra: nó sẽ thành ngẫu nhiên")
+        elif embedding is not None:
+            report.facts.append(f"{where}: lớp đầu ra buộc với embedding{'' if tied else ' (cấu hình không nói)'}")
+    elif tied is True and embedding is not None and not same_data(head, embedding):
+        report.add(BROKEN, where, "bảo buộc trọng số, mà lớp đầu ra và embedding trong tệp khác nhau")
+    elif embedding is not None:
+        report.facts.append(f"{where}: lớp đầu ra {'buộc với' if tied else 'tách khỏi'} embedding")
+
+
+def same_data(one: Tensor, other: Tensor) -> bool:
+    """Hai tensor có cùng kiểu, hình dạng và từng byte không."""
+    if one[:2] != other[:2] or not (isinstance(one.place[0], Path) and isinstance(other.place[0], Path)):
+        return one == other
+    hashes = []
+    for path, begin, end in (one.place, other.place):
+        with open_regular(path) as stream:
+            hashes.append(sha256(stream, begin, end))
+    return hashes[0] == hashes[1]
+
+
+def check_tokenizer(tokenizer: dict[str, Any], rows: list[int], folder: str, report: Report) -> None:
+    """Mọi id của tokenizer phải có hàng trong embedding."""
+    model, added = tokenizer.get("model"), tokenizer.get("added_tokens", [])
+    vocab = model.get("vocab") if isinstance(model, dict) else None
+    if not isinstance(vocab, dict | list) or not isinstance(added, list):
+        raise Bad("không có từ vựng đọc được")
+    ids = list(vocab.values()) if isinstance(vocab, dict) else list(range(len(vocab)))
+    ids += [token.get("id") if isinstance(token, dict) else None for token in added]
+    if not all(map(is_count, ids)):
+        raise Bad("có token với id không phải số nguyên")
+    report.facts.append(f"{folder}tokenizer.json: {len(set(ids))} token")
+    if rows and ids and max(ids) >= max(rows):
+        raise Bad(f"id lớn nhất là {max(ids)} mà embedding chỉ có {max(rows)} hàng")
+
+
+# --- bản kê
+
+
+def seal(files: dict[str, Any]) -> str:
+    """Niêm phong của bản kê: sửa tay hay rách thì lệch."""
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode("ascii")).hexdigest()
+
+
+def manifest_of(path: Path) -> Path:
+    """Bản kê mặc định: trong thư mục, hay cạnh tệp."""
+    return path / MANIFEST if path.is_dir() else path.with_name(f"{path.name}.{MANIFEST}")
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Các tệp mà bản kê liệt kê. Bad khi nó hỏng."""
+    data = read_json(path)
+    files = data.get("files") if isinstance(data, dict) else None
+    if not isinstance(files, dict) or data.keys() != {"format", "files", "seal"} or data["format"] != MANIFEST_FORMAT:
+        raise Bad("không phải bản kê của công cụ này")
+    if data["seal"] != seal(files):
+        raise Bad("niêm phong của bản kê lệch: nó đã bị sửa hay rách")
+    return files
+
+
+def compare(files: dict[str, Any], report: Report) -> None:
+    """So các tệp đang có với bản kê."""
+    for name in sorted(files.keys() | report.files.keys()):
+        here, told = report.files.get(name), files.get(name)
+        if here is None:
+            report.add(BROKEN, name, "có trong bản kê mà không còn, hay không đọc được")
+        elif told is None:
+            report.add(BROKEN, name, "không có trong bản kê: tệp lạ")
+        elif here != told:
+            report.add(BROKEN, name, "khác bản kê: nội dung đã đổi")
+
+
+def write_manifest(path: Path, report: Report) -> str:
+    """Ghi bản kê, nguyên tử. Không ghi khi có gì hỏng, không ghi đè bản kê nói khác; lời báo, rỗng khi đã ghi."""
+    if report.exit_code:
+        return "không ghi bản kê: chỉ ghi cho checkpoint tốt"
+    if os.path.lexists(path):
+        return ""  # inspect() đã so với nó và thấy đúng
+    data = {"format": MANIFEST_FORMAT, "files": report.files, "seal": seal(report.files)}
+    write_atomically(path, json.dumps(data, indent=1, sort_keys=True) + "\n")
+    return ""
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Ghi tệp tạm, đẩy xuống đĩa, rồi mới đổi tên."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+# --- cả hai
+
+
+def inspect(path: Path | str, manifest: Path | str | None = None) -> Report:
+    """Soi một thư mục hay một tệp. Không chạy, không tải, không ghi gì; không bao giờ ném ngoại lệ."""
+    report = Report(show(path))
+    with warnings.catch_warnings():  # pickletools than phiền về dấu «\\» lạ trong tệp rách: ta nói bằng lời của mình
+        warnings.simplefilter("ignore")
+        guard(report, "", lambda: survey(Path(path), Path(manifest) if manifest else None, report))
+    return report
+
+
+def survey(path: Path, manifest: Path | None, report: Report) -> None:
+    """Phần thân của `inspect`."""
+    if not path.exists():
+        report.add(NOTE, "", "không có đường dẫn này")
+        return
+    path = Path(os.path.realpath(path))  # liên kết mà chính người dùng chỉ vào thì được đi theo
+    listing = manifest or manifest_of(path)
+    listed = os.path.lexists(listing)
+    if path.is_dir():
+        files = walk(path, report)
+        own = {name for name, real in files.items() if listed and os.path.realpath(listing) == os.path.realpath(real)}
+        files = {name: real for name, real in files.items() if name not in own}
+    else:
+        files, own = {path.name: path}, set()
+    tensors: dict[str, dict[str, Tensor]] = {}
+    for name, real in files.items():
+        found = guard(report, name, lambda name=name, real=real: check_file(real, name, report))
+        if found is not None:
+            tensors[name] = found
+        if Path(name).suffix.lower() in {".safetensors", *PICKLE_SUFFIXES}:
+            report.recognised = True
+    if path.is_dir():
+        for folder in sorted({name[: name.rfind("/") + 1] for name in files}):
+            inside = {
+                name[len(folder) :]: real
+                for name, real in files.items()
+                if name.startswith(folder) and "/" not in name[len(folder) :]
+            }
+            own_tensors = {name: tensors[folder + name] for name in inside if folder + name in tensors}
+            work = (folder, inside, own_tensors, report)
+            guard(report, folder or ".", lambda work=work: check_folder(*work))
+    for name, real in files.items():
+        digest = guard(report, name, lambda real=real: measure(real))
+        if digest is not None:
+            report.files[name] = digest
+    if listed:
+        told = guard(report, listing.name, lambda: read_manifest(listing))
+        if told is not None:
+            report.manifest = show(listing)
+            compare(told, report)
+    elif manifest is not None:
+        report.add(BROKEN, str(manifest), "không có bản kê này")
+    elif report.recognised:
+        bare = any(name.lower().endswith(".safetensors") for name in files)
+        unseen = "một bit lật trong dữ liệu safetensors" if bare else "một tệp lành bị thay bằng tệp lành khác"
+        report.add(NOTE, "", f"không có bản kê: {unseen} không thấy được")
+
+
+def measure(path: Path) -> dict[str, Any]:
+    """Dung lượng và SHA-256 của một tệp."""
+    with open_regular(path) as stream:
+        return {"bytes": size_of(stream), "sha256": sha256(stream)}
+
+
+def main(words: list[str] | None = None) -> int:
+    """Dòng lệnh."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("path", type=Path, metavar="PATH", help="thư mục hay tệp cần soi")
+    parser.add_argument("--write-manifest", action="store_true", help="tốt thì ghi bản kê; không ghi đè bản nói khác")
+    parser.add_argument("--manifest", type=Path, metavar="FILE", help="bản kê ở chỗ khác (mặc định: ngay cạnh)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="ghi kết quả vào tệp này")
+    args = parser.parse_args(words)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if "\0" in str(args.path) or not os.path.lexists(args.path) or not args.path.exists():
+        parser.exit(2, f"Không có {show(args.path)}: hãy chỉ một thư mục hay một tệp.\n")
+    if args.manifest and not args.write_manifest and not args.manifest.is_file():
+        parser.exit(2, f"Không có bản kê {show(args.manifest)}.\n")
+    for target in (args.json, args.manifest):
+        if target and (target.is_dir() or not target.absolute().parent.is_dir()):
+            parser.exit(2, f"Không ghi được {show(target)}: hãy chọn một tệp trong thư mục có sẵn.\n")
+    real = Path(os.path.realpath(args.path))
+    if args.json and Path(os.path.realpath(args.json)).is_relative_to(real):
+        parser.exit(2, f"--json {show(args.json)} nằm trong chính thứ cần soi: hãy chọn chỗ khác.\n")
+    listing = args.manifest or manifest_of(real)
+    report = inspect(args.path, listing if os.path.lexists(listing) else None)
+    complaint = ""
+    try:
+        complaint = write_manifest(listing, report) if args.write_manifest else ""
+        if args.json:
+            result = {"path": report.path, "exit_code": report.exit_code, "verdict": report.verdict}
+            result |= {"facts": report.facts, "findings": [finding._asdict() for finding in report.findings]}
+            write_atomically(args.json, json.dumps({**result, "files": report.files}, indent=1) + "\n")
+    except OSError as error:
+        parser.exit(2, f"Không ghi được: {show(error)}\n")
+    print(*report.facts, sep="\n")
+    for finding in report.findings:
+        print(f"{finding.level:<9}  {finding.where + ': ' if finding.where else ''}{finding.text}")
+    print(report.verdict, *([complaint] if complaint else []), sep="\n")
+    if args.write_manifest and not complaint:
+        print(f"Bản kê: {show(listing)}")
+    return report.exit_code
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Exception as error:  # không gì được lọt ra ngoài
+        print(f"KHÔNG SOI ĐƯỢC: {type(error).__name__}", file=sys.stderr)
+        sys.exit(1)
