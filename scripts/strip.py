@@ -25,6 +25,9 @@ def strip(number_of_lesson: str, minutes: int, results: list[Record], page: str,
         f'<p class="lesson-number">Bài {html.escape(number_of_lesson)} · đọc khoảng {minutes} phút</p>',
     ]
     base = posixpath.relpath(folder, posixpath.dirname(page) or ".")
+    if len(results) > 1:
+        hint = "Mỗi dòng mở ra một script: giá, cách cài, tải và chép nguyên tệp. Mới học thì bắt đầu ở dòng đầu."
+        parts.append(f'<p class="lesson-number">{hint}</p>')
     parts += [card(record, base, opened=len(results) == 1) for record in results]
     return "\n\n".join([*parts, "</div>"])
 
