@@ -10,6 +10,8 @@ from typing import Any
 
 import matplotlib
 
+from values import number
+
 matplotlib.use("svg")
 from matplotlib import pyplot
 
@@ -42,16 +44,11 @@ def bytes_by_file(data: dict[str, Any]) -> Any:
     files = sorted(data["exact"]["files"].items(), key=lambda item: item[1])
     drawing, axes = pyplot.subplots(figsize=(WIDTH, 2.4))
     bars = axes.barh([name for name, _ in files], [size for _, size in files], color=ACCENT, height=0.6)
-    axes.bar_label(bars, [f"{size:,}".replace(",", ".") for _, size in files], padding=4)
+    axes.bar_label(bars, [number(size) for _, size in files], padding=4)
     axes.set_xscale("log")
     axes.set_xlim(right=max(size for _, size in files) * 60)
     axes.set_xlabel("byte (thang logarit)")
     return drawing
-
-
-def vietnamese(value: float, decimals: int) -> str:
-    """A number as Vietnamese readers write it."""
-    return f"{value:,.{decimals}f}".translate(str.maketrans(",.", ".,"))
 
 
 def bytes_by_container(data: dict[str, Any]) -> Any:
@@ -68,7 +65,7 @@ def bytes_by_container(data: dict[str, Any]) -> Any:
             colour = MUTED if index else ACCENT
             upper.barh(row, size / 2**20, left=left, height=0.6, color=colour, alpha=1 / max(index, 1), linewidth=0)
             left += size / 2**20
-        upper.text(left, row, f" {vietnamese(left, 0)} MiB", va="center")
+        upper.text(left, row, f" {number(left, 0)} MiB", va="center")
     upper.set_yticks(range(len(rows)), [name for name, _ in rows])
     upper.invert_yaxis()
     upper.set_xlim(right=left * 1.3)
@@ -77,7 +74,7 @@ def bytes_by_container(data: dict[str, Any]) -> Any:
     names = {"wte": "embedding", "wpe": "vị trí", "attn": "attention", "mlp": "MLP", "ln": "chuẩn hoá"}
     shares = sorted(((size / weights * 100, names[part]) for part, size in exact["parts"].items()), reverse=True)
     bars = lower.barh([name for _, name in shares], [share for share, _ in shares], color=ACCENT, height=0.6)
-    lower.bar_label(bars, [f"{vietnamese(share, 2 if share < 0.1 else 1)} %" for share, _ in shares], padding=4)
+    lower.bar_label(bars, [f"{number(share, 2 if share < 0.1 else 1)} %" for share, _ in shares], padding=4)
     lower.invert_yaxis()
     lower.set_xlim(right=max(shares)[0] * 1.25)
     lower.set_title("phần của trọng số", fontsize=10, loc="left")
@@ -177,7 +174,7 @@ def best_and_last(data: dict[str, Any]) -> Any:
         axes.text(step, curve[step] + rise, label, ha=side, va="bottom")
     axes.set_xlabel("bước huấn luyện")
     axes.set_ylabel("loss kiểm định")
-    axes.yaxis.set_major_formatter(lambda value, _: vietnamese(value, 1))
+    axes.yaxis.set_major_formatter(lambda value, _: number(value, 1))
     return drawing
 
 
@@ -203,7 +200,7 @@ def tie_and_no_tie(data: dict[str, Any]) -> Any:
     below.set_ylabel("khoảng cách")
     below.set_xlabel("bước huấn luyện")
     for axes in (above, below):
-        axes.yaxis.set_major_formatter(lambda value, _: vietnamese(value, 1))
+        axes.yaxis.set_major_formatter(lambda value, _: number(value, 1))
     return drawing
 
 
@@ -221,13 +218,13 @@ def zip_ratio(data: dict[str, Any]) -> Any:
         widths = [ratios[f"{values}_{kind}"]["value"] for kind in types]
         places = [row + shift for row in (2, 1, 0)]
         bars = above.barh(places, widths, color=colour, height=0.34, label=label)
-        above.bar_label(bars, [vietnamese(width, 3) for width in widths], padding=4)
+        above.bar_label(bars, [number(width, 3) for width in widths], padding=4)
     above.set_yticks((2, 1, 0), types)
     above.set_title("Cỡ ZIP nén so với cỡ thư mục", loc="left", fontsize=11, pad=26)
     above.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.03, 0.98), handlelength=1, borderpad=0)
     widths = [why[f"byte_{place}"]["value"] for place in range(4)]
     bars = below.barh(range(4), widths, color=ACCENT, height=0.6)
-    below.bar_label(bars, [vietnamese(width, 3) for width in widths], padding=4)
+    below.bar_label(bars, [number(width, 3) for width in widths], padding=4)
     parts = ("định trị", "định trị", "mũ, định trị", "dấu, mũ")
     below.set_yticks(range(4), [f"byte {place}\n{part}" for place, part in enumerate(parts)])
     below.set_title("float32 đã huấn luyện, nén riêng từng byte", loc="left", fontsize=11)
@@ -260,8 +257,8 @@ def gaps_by_part(data: dict[str, Any]) -> Any:
     }
     first = data["exact"]["steps"]["saved"] + 1
     steps = range(first, first + data["exact"]["steps"]["left"])
-    drawing, grid = pyplot.subplots(5, 2, figsize=(WIDTH, 7.6), sharex=True, sharey=True, layout="constrained")
-    *panels, legend = grid.flat
+    drawing, panes = pyplot.subplots(5, 2, figsize=(WIDTH, 7.6), sharex=True, sharey=True, layout="constrained")
+    *panels, legend = panes.flat
     for axes, (way, name) in zip(panels, FORGOTTEN.items(), strict=True):
         axes.plot(steps, series["torch_rng"], color=MUTED, linewidth=1, linestyle=(0, (1, 1.5)))
         axes.plot(steps, series[way], color=ACCENT, linewidth=1.8)

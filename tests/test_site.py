@@ -15,6 +15,7 @@ PAGES = {
     "portal": "/",
     "lesson": "/fine-tuning/saving-and-loading/",
     "decision": "/fine-tuning/saving-and-loading/choosing/",
+    "folder": "/fine-tuning/saving-and-loading/hugging-face-folder/",
     "second page": "/fine-tuning/saving-and-loading/checkpoint/",
     "third page": "/fine-tuning/saving-and-loading/state-dict/",
     "fourth page": "/fine-tuning/saving-and-loading/tied-weights/",

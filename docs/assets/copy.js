@@ -4,7 +4,7 @@ document.addEventListener("click", async (event) => {
   if (!link || !navigator.clipboard) return
   event.preventDefault()
   event.stopPropagation() // the theme's instant navigation would follow the link
-  const label = link.textContent
+  const label = (link.dataset.label ??= link.textContent) // a second click meets «Đã chép»
   try {
     const answer = await fetch(link.href)
     if (!answer.ok) throw new Error(answer.statusText)
