@@ -95,6 +95,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     published: set[Path] = set()
     for page in sorted(file.src_uri for file in files if file.src_uri.endswith(".md")):
         title = course.front_matter(Path(config.docs_dir) / page)[0].get("title", "")
+        for tool in page_tools(page, config):
+            if tool.exists():
+                place = tool.relative_to(ROOT / "examples").as_posix()
+                files.append(File.generated(config, place, abs_src_path=str(tool)))
+            else:
+                log.warning("docs/%s:1: không có công cụ %s", page, tool.name)
         for name, record in lesson_results(page, config).items() if lesson_folder(page) in folders else ():
             if not isinstance(record, records.Record) or "." in name:  # X.<machine> has the script of X
                 continue
@@ -129,6 +135,12 @@ def lesson_folder(page: str) -> str:
     """`<module>/<lesson>` of a page below docs/, whether it is `<lesson>.md` or `<lesson>/<anything>.md`."""
     parts = page.removesuffix(".md").split("/")
     return "/".join(parts[:2])
+
+
+def page_tools(page: str, config: MkDocsConfig) -> list[Path]:
+    """The tools that a page's front matter names (`tools:`): files to take away, which have no record."""
+    names = course.front_matter(Path(config.docs_dir) / page)[0].get("tools") or []
+    return [ROOT / "examples" / lesson_folder(page) / name for name in names]
 
 
 def lesson_results(page: str, config: MkDocsConfig) -> dict[str, records.Record | records.RecordError]:
@@ -190,7 +202,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return done.markdown
     shown = [record for record in results.values() if isinstance(record, records.Record)]
     minutes = strip.reading_minutes(markdown)
-    head = strip.strip(str(page.meta["number"]), minutes, shown, page.file.src_uri, lesson_folder(page.file.src_uri))
+    place = page.file.src_uri
+    tools = [tool for tool in page_tools(place, config) if tool.exists()]
+    head = strip.strip(str(page.meta["number"]), minutes, shown, tools, place, lesson_folder(place))
     return f"{head}\n\n{done.markdown}"
 
 

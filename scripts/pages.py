@@ -287,7 +287,10 @@ def value(record: records.Record, match: re.Match[str], in_math: bool) -> str:
         return figures.replace(",", "{,}").replace("%", r"\%") + (rf"\ \text{{{unit}}}" if unit else "")
     source_key = html.escape(f"{record.name}: {match['key']}" + (f" / {match['over']}" if match["over"] else ""))
     raw = html.escape(str(shown).lower() if isinstance(shown, bool) else str(shown))
-    return f'<data value="{raw}" title="{source_key}">{html.escape(text).replace(" ", "&nbsp;")}</data>'
+    text = html.escape(text)
+    if not isinstance(shown, str):  # a number stays with its unit; a message may break
+        text = text.replace(" ", "&nbsp;")
+    return f'<data value="{raw}" title="{source_key}">{text}</data>'
 
 
 def machine(record: records.Record) -> str:
@@ -325,6 +328,8 @@ def code(record: records.Record, match: re.Match[str]) -> str:
     if not match["output"]:
         return fenced(cell.code, "python", f"{record.script.name} · {cell.title}")
     command, printed = sections.output_section(record.transcript, match["section"], match["options"].strip())
+    if not printed.strip():
+        raise Refused(f"ô «{cell.title}» không in gì trong bản ghi")
     return fenced(printed, "text", f"Kết quả · {command}", "output")
 
 

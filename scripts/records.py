@@ -25,6 +25,7 @@ INSTALL = re.compile(r"pip install ([\w -]+)")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?==([^\s;#]+)", re.MULTILINE)
 # Files among the examples that are to be taken away, not read: no cells, no record; each has its own tests.
 TOOLS = {"verify_checkpoint.py"}
+NEEDS = re.compile(r"^Cần: .*$", re.MULTILINE)  # the line of a script's docstring that names what it needs
 PROVENANCE = {"cpu", "threads", "date", "python", "wall_seconds", "peak_rss_mib", "peak_disk_mib"}
 
 
@@ -76,6 +77,18 @@ def requirements_pins(root: Path = ROOT, files: tuple[str, ...] = (REQUIREMENTS,
 def normalise(distribution: str) -> str:
     """Distribution name as PEP 503 compares it."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def tools_of(script: Path) -> list[Path]:
+    """The tools that a script's «Cần:» line names: files of its folder that must lie beside it when it runs."""
+    needs = " ".join(NEEDS.findall(read(script)))
+    return [script.parent / name for name in sorted(TOOLS) if name in needs]
+
+
+def tools_digest(script: Path) -> str | None:
+    """SHA-256 of the tools that a script needs, None when it needs none."""
+    tools = tools_of(script)
+    return digest("\0".join(map(read, tools))) if tools else None
 
 
 def pins_of(script: str, pins: dict[str, str]) -> dict[str, str]:
@@ -145,6 +158,7 @@ def load(script: Path, root: Path = ROOT, machine: str = "") -> Record:
     if not machine:
         source = read(script)
         reasons = [] if known_script == digest(source) else ["script đã đổi"]
+        reasons += [] if known.get("tools_sha256") == tools_digest(script) else ["công cụ đi kèm đã đổi"]
         pins = pins_of(source, requirements_pins(root))
         reasons += [
             f"{name} đã đổi phiên bản"

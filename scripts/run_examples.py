@@ -1,7 +1,7 @@
 """Runs the examples and keeps what they print and measure as records.
 
-Each script is copied alone into an empty folder and runs there in its own process: offline, with a time limit, its
-time, memory (whole process tree) and disk measured from outside.
+Each script is copied into an empty folder, alone but for the tools it names, and runs there in its own process:
+offline, with a time limit, its time, memory (whole process tree) and disk measured from outside.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ THREADS = 2  # of torch and BLAS; some results depend on it, so it is the same e
 QUICK_SECONDS = 20  # `--quick` re-runs a script whole when its record says that it took no longer
 POLL_SECONDS = 0.02
 PARTS = ("exact", "approx", "timing")
+KEPT = ("script_sha256", "pins", "tools_sha256")  # what a renewal that changes nothing else writes
 
 
 class RunError(Exception):
@@ -55,13 +56,14 @@ class Run:
 
 
 def run(script: Path, options: list[str], time_limit: float) -> Run:
-    """Run a script alone in an empty folder. Raises RunError when it takes too long."""
+    """Run a script in an empty folder, alone but for the tools it names. Raises RunError when it takes too long."""
     with tempfile.TemporaryDirectory(prefix="example-", ignore_cleanup_errors=True) as name:
         base = Path(name).resolve()
         folder, scratch, home, transcript = base / "run", base / "tmp", base / "home", base / "transcript"
         for path in (folder, scratch, home):
             path.mkdir()
-        shutil.copy(script, folder)
+        for file in (script, *records.tools_of(script)):
+            shutil.copy(file, folder)
         command = [sys.executable, script.name, *options, "--json", str(base / "record.json")]
         started = time.perf_counter()
         with transcript.open("wb") as stream:
@@ -184,6 +186,7 @@ def record_of(script: Path, time_limit: float, step: Any, size: str = "") -> tup
         step()
         breaks[way] = {"exit_code": broken.exit_code, **parts(broken.data)}
         transcript += ["", f"$ python {' '.join([script.name, *options, '--break', way])}", broken.output]
+    tools = records.tools_digest(script)
     data = {
         "schema": records.SCHEMA,
         "command": f"python {script.name}",
@@ -194,6 +197,7 @@ def record_of(script: Path, time_limit: float, step: Any, size: str = "") -> tup
             "script_sha256": records.digest(source),
             "pins": pins,
             "data_sha256": None,
+            **({"tools_sha256": tools} if tools else {}),
             "python": platform.python_version(),
             "cpu": cpu_name(),
             "threads": THREADS,
@@ -243,7 +247,8 @@ def renew(script: Path, time_limit: float, step: Any) -> str:
         old = None
     same = old is not None and not any("niêm phong" in problem for problem in old.problems)
     if same and not (record_diff.compare(old.data, data) or changed_text(old, data, transcript)):
-        provenance = {**old.data["provenance"], **{key: data["provenance"][key] for key in ("script_sha256", "pins")}}
+        new = {key: value for key, value in data["provenance"].items() if key in KEPT}
+        provenance = {**old.data["provenance"], **new}
         data, transcript = {**old.data, "provenance": provenance}, old.transcript
         outcome = "không đổi"
     else:

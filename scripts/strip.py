@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import posixpath
+from pathlib import Path
 
 import sections
 from pages import fenced
@@ -18,7 +19,7 @@ def reading_minutes(markdown: str) -> int:
     return max(1, round(len(markdown.split()) / WORDS_PER_MINUTE))
 
 
-def strip(number_of_lesson: str, minutes: int, results: list[Record], page: str, folder: str) -> str:
+def strip(number_of_lesson: str, minutes: int, results: list[Record], tools: list[Path], page: str, folder: str) -> str:
     """Markdown of the strip. `page`: path of the page below docs/; `folder`: `<module>/<lesson>` of its scripts."""
     parts = [
         '<div class="lesson-strip" markdown>',
@@ -28,7 +29,8 @@ def strip(number_of_lesson: str, minutes: int, results: list[Record], page: str,
     if len(results) > 1:
         hint = "Mỗi dòng mở ra một script: giá, cách cài, tải và chép nguyên tệp. Mới học thì bắt đầu ở dòng đầu."
         parts.append(f'<p class="lesson-number">{hint}</p>')
-    parts += [card(record, base, opened=len(results) == 1) for record in results]
+    parts += [tool_card(tool, base) for tool in tools]
+    parts += [card(record, base, opened=len(results) == 1 and not tools) for record in results]
     return "\n\n".join([*parts, "</div>"])
 
 
@@ -62,6 +64,23 @@ def card(record: Record, base: str, opened: bool) -> str:
             f"[Tải script]({stem}.py){{ .md-button download }} [Chép cả script ({lines} dòng)]({stem}.py){{ .md-button "
             f"data-copy }} [Mở notebook]({stem}.ipynb){{ .md-button }} [Bản ghi lần chạy]({stem}.txt){{ .md-button }}",
             fenced(install_lines(known["pins"]), "bash", "Cài đúng phiên bản đã chạy"),
+            "</details>",
+        ]
+    )
+
+
+def tool_card(tool: Path, base: str) -> str:
+    """A tool: what it is for, and the file itself to take away."""
+    script = read(tool)
+    summary = sections.docstring_of(script).partition("\n")[0].rstrip(".")
+    lines = number(len(script.splitlines()))
+    file = tool.name if base == "." else f"{base}/{tool.name}"
+    return "\n\n".join(
+        [
+            '<details class="run" markdown open>',
+            f"<summary><code>{tool.name}</code> {html.escape(summary)} <small>chỉ cần Python</small></summary>",
+            f"[Tải công cụ]({file}){{ .md-button download }} "
+            f"[Chép cả công cụ ({lines} dòng)]({file}){{ .md-button data-copy }}",
             "</details>",
         ]
     )

@@ -12,7 +12,7 @@ import pytest
 import record_diff
 import records
 import values
-from conftest import environment
+from conftest import ROOT, environment
 
 DATA = {
     "exact": {"files": {"model.safetensors": 10, "a": {"b": 1}}, "same": 1},
@@ -205,3 +205,22 @@ def test_check_prints_a_readable_difference(project):
     assert "không còn cho kết quả như bản ghi" in done.stdout
     assert "exact.count:" in done.stdout
     assert "+lưu 0.50 s" in done.stdout
+
+
+def test_a_changed_tool_makes_the_records_that_used_it_stale(project):
+    tool = "examples/fine-tuning/saving-and-loading/verify_checkpoint.py"
+    script = project.root / "examples/fine-tuning/saving-and-loading/checkpoint_report.py"
+    assert records.load(script, project.root).problems == []
+    project.edit(tool, '"""Soi một checkpoint', '"""Xem một checkpoint')
+    [problem] = records.load(script, project.root).problems
+    assert "công cụ đi kèm đã đổi" in problem
+
+
+def test_output_that_is_empty_is_refused():
+    import pages
+
+    script = ROOT / "examples/fine-tuning/saving-and-loading/checkpoint_report.py"
+    record = records.Record(script, {}, "$ python checkpoint_report.py\n== Ghi bản kê ==\n\n== Làm hỏng ==\nx\n", "")
+    assert "x" in pages.code(record, pages.BLOCK.fullmatch("checkpoint_report#lam-hong output"))
+    with pytest.raises(pages.Refused):
+        pages.code(record, pages.BLOCK.fullmatch("checkpoint_report#ghi-ban-ke output"))

@@ -11,17 +11,13 @@ from bs4 import BeautifulSoup
 from conftest import ROOT
 from links import broken
 
-PAGES = {
-    "portal": "/",
-    "lesson": "/fine-tuning/saving-and-loading/",
-    "decision": "/fine-tuning/saving-and-loading/choosing/",
-    "folder": "/fine-tuning/saving-and-loading/hugging-face-folder/",
-    "second page": "/fine-tuning/saving-and-loading/checkpoint/",
-    "third page": "/fine-tuning/saving-and-loading/state-dict/",
-    "fourth page": "/fine-tuning/saving-and-loading/tied-weights/",
-    "notebook": "/fine-tuning/saving-and-loading/hugging_face_round_trip/",
-    "second notebook": "/fine-tuning/saving-and-loading/state_dict_round_trip/",
-}
+SECTION = "/fine-tuning/saving-and-loading/"
+WRITTEN = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [
+    "/" + re.sub(r"(^|/)index$", r"\1", path.relative_to(ROOT / "docs").with_suffix("").as_posix()) for path in WRITTEN
+]
+PAGES = [page if page.endswith("/") else f"{page}/" for page in PAGES]
+NOTEBOOK = f"{SECTION}hugging_face_round_trip/"
 EXAMPLE = "fine-tuning/saving-and-loading/hugging_face_round_trip"
 
 
@@ -33,7 +29,7 @@ def test_every_link_and_anchor_resolves(site):
     assert broken(site) == []
 
 
-@pytest.mark.parametrize("page", PAGES.values())
+@pytest.mark.parametrize("page", [*PAGES, NOTEBOOK])
 def test_no_raw_tex_and_no_failed_formula(site, page):
     document = soup(site, page)
     assert not document.select(".katex-error")
@@ -46,11 +42,11 @@ def test_no_raw_tex_and_no_failed_formula(site, page):
 
 
 def test_the_lesson_has_formulas(site):
-    formulas = soup(site, PAGES["lesson"]).select("math annotation")
+    formulas = soup(site, SECTION).select("math annotation")
     assert any("124.439.808" in formula.get_text() for formula in formulas)
 
 
-@pytest.mark.parametrize("page", PAGES.values())
+@pytest.mark.parametrize("page", [*PAGES, NOTEBOOK])
 def test_pages_are_whole(site, page):
     document = soup(site, page)
     assert document.html["lang"] == "vi"
@@ -64,7 +60,7 @@ def test_pages_are_whole(site, page):
 
 
 def test_numbers_are_written_as_vietnamese_readers_write_them(site):
-    shown = {value.get_text().replace("\xa0", " ") for value in soup(site, PAGES["lesson"]).select("data[value]")}
+    shown = {value.get_text().replace("\xa0", " ") for value in soup(site, SECTION).select("data[value]")}
     assert {"474,7 MiB", "497.774.208 byte"} <= shown
 
 
@@ -76,17 +72,25 @@ def test_the_script_and_the_transcript_are_published_as_they_are(site):
     assert (site / f"{EXAMPLE}.txt").read_text(encoding="utf-8") == transcript
 
 
+def test_the_checker_is_published_as_it_is_with_a_button(site):
+    page = soup(site, f"{SECTION}verify-checkpoint/")
+    links = [link["href"] for link in page.select(".lesson-strip a.md-button")]
+    assert links.count("../verify_checkpoint.py") == 2  # to keep, to copy
+    source = (ROOT / "examples/fine-tuning/saving-and-loading/verify_checkpoint.py").read_bytes()
+    assert (site / "fine-tuning/saving-and-loading/verify_checkpoint.py").read_bytes() == source
+
+
 def test_the_notebook_holds_the_recorded_output(site):
     notebook = json.loads((site / EXAMPLE / "hugging_face_round_trip.ipynb").read_text(encoding="utf-8"))
     printed = "".join("".join(out["text"]) for cell in notebook["cells"] for out in cell.get("outputs", []))
     assert "ĐÃ CHỨNG MINH" in printed
-    page = soup(site, PAGES["notebook"])
+    page = soup(site, NOTEBOOK)
     assert "ĐÃ CHỨNG MINH" in page.get_text()
     assert not page.select(".jupyter-wrapper style, .jupyter-wrapper script")
 
 
 def test_the_portal_says_what_exists(site):
-    portal = soup(site, PAGES["portal"])
+    portal = soup(site, "/")
     links = [link["href"] for link in portal.select("article a[href]")]
     assert "fine-tuning/saving-and-loading/" in links
     unwritten = [item.get_text() for item in portal.select("article details li")]
@@ -96,10 +100,9 @@ def test_the_portal_says_what_exists(site):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 820, 1440])
-@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
-def test_a_browser_meets_no_error_and_no_other_host(browser, address, page, width, scheme):
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+@pytest.mark.parametrize("page", [*PAGES, NOTEBOOK])
+def test_a_browser_meets_no_error_and_no_other_host(browser, address, page, scheme):
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
     tab = context.new_page()
     errors, foreign = [], []
     tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
@@ -109,8 +112,10 @@ def test_a_browser_meets_no_error_and_no_other_host(browser, address, page, widt
     tab.goto(address + page, wait_until="networkidle")
     assert errors == []
     assert [url for url in foreign if not url.startswith(("data:", "blob:"))] == []
-    root = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-    assert root[0] <= root[1], "the page itself scrolls sideways"
+    for width in (1440, 820, 320):
+        tab.set_viewport_size({"width": width, "height": 900})
+        root = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert root[0] <= root[1], f"the page itself scrolls sideways at {width} px"
     # Colours fade in: wait for the end, fail when it never comes.
     tab.wait_for_function(
         """light => {
@@ -125,7 +130,7 @@ def test_a_browser_meets_no_error_and_no_other_host(browser, address, page, widt
 def test_readable_without_javascript(browser, address):
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()
-    tab.goto(address + PAGES["lesson"])
+    tab.goto(address + SECTION)
     assert tab.get_by_text("Mô hình vừa dựng có nhiều tensor").is_visible()
     assert tab.locator(".katex-html").first.is_visible()
     assert tab.locator("figure svg").first.is_visible()
@@ -139,14 +144,14 @@ def test_readable_without_javascript(browser, address):
 def test_the_copy_button_copies_the_whole_script(browser, address):
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
     tab = context.new_page()
-    tab.goto(address + PAGES["lesson"])
+    tab.goto(address + SECTION)
     script = tab.locator("details.run").first
     script.locator("summary").click()
     script.get_by_text("Chép cả script").click()
     script.get_by_text("Đã chép").wait_for()
     copied = tab.evaluate("navigator.clipboard.readText()")
     assert copied == (ROOT / "examples" / f"{EXAMPLE}.py").read_text(encoding="utf-8")
-    assert tab.url == address + PAGES["lesson"]
+    assert tab.url == address + SECTION
     context.close()
 
 
@@ -165,7 +170,7 @@ def test_the_theme_switch_goes_round(browser, address):
 def test_tabs_stay_on_the_chosen_framework(browser, address):
     context = browser.new_context()
     tab = context.new_page()
-    tab.goto(address + PAGES["lesson"])
+    tab.goto(address + SECTION)
     tab.locator(".tabbed-labels label", has_text="PyTorch").first.click()
     assert tab.get_by_text("Lưu từ điển trạng thái").is_visible()
     tab.reload()
