@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,27 +9,42 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-FACTS = ("number", "title", "description", "results")
+FACTS = ("number", "title", "description", "results")  # of a written lesson
+MODULE_FACTS = ("number", "title", "description")
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson. `page` is its path below docs/, empty while it is not written."""
+    """A lesson. `page` is its path below docs/, empty while not written; `old`: its addresses in the old course."""
 
     number: str
     title: str
     description: str = ""
     page: str = ""
+    old: tuple[str, ...] = ()
+
+    @property
+    def anchor(self) -> str:
+        """Anchor of its line in the module's list."""
+        return f"bai-{self.number.replace('.', '-')}"
 
 
 @dataclass(frozen=True)
 class Module:
-    """A module: folder name, number, title, lessons in learning order."""
+    """A module: folder name, number, title, lessons in learning order; `page` and `old` as for a lesson."""
 
     folder: str
     number: str
     title: str
     lessons: tuple[Lesson, ...]
+    description: str = ""
+    page: str = ""
+    old: tuple[str, ...] = ()
+
+    @property
+    def anchor(self) -> str:
+        """Anchor of its line in the portal's list."""
+        return f"mo-dun-{self.number}"
 
 
 def front_matter(page: Path) -> tuple[dict[str, Any], int]:
@@ -57,21 +71,39 @@ def page_of(module: str, lesson: str, docs: Path) -> str:
 def load(root: Path = ROOT) -> tuple[list[Module], list[str]]:
     """The course, and what is wrong with it: one Vietnamese line each."""
     docs, problems, modules = root / "docs", [], []
+
+    def facts_of(page: str, missing_page: str, wanted: tuple[str, ...]) -> dict[str, Any]:
+        facts = front_matter(docs / page)[0] if page else {}
+        if missing := [name for name in wanted if name not in facts]:
+            problems.append(f"docs/{page or missing_page}: bài trong course.yml thiếu {', '.join(missing)} ở đầu trang")
+        return facts
+
+    def lesson_of(facts: dict[str, Any], page: str = "") -> Lesson:
+        shown = [str(facts.get(name, "")) for name in ("number", "title", "description")]
+        return Lesson(*shown, page, tuple(facts.get("old") or ()))
+
     for entry in yaml.safe_load((root / "scripts/data/course.yml").read_text(encoding="utf-8"))["modules"]:
-        lessons = []
+        folder, lessons = entry["folder"], []
         for item in entry["lessons"]:
-            if not isinstance(item, str):
-                lessons.append(Lesson(item["number"], item["title"]))
-                continue
-            page = page_of(entry["folder"], item, docs)
-            facts = front_matter(docs / page)[0] if page else {}
-            if missing := [name for name in FACTS if name not in facts]:
-                where = f"docs/{page or entry['folder'] + '/' + item}"
-                problems.append(f"{where}: bài trong course.yml thiếu {', '.join(missing)} ở đầu trang")
-            shown = [str(facts.get(name, "")) for name in ("number", "title", "description")]
-            lessons.append(Lesson(*shown, page))
-        modules.append(Module(entry["folder"], entry["number"], entry["title"], tuple(lessons)))
-    numbers = [lesson.number for module in modules for lesson in module.lessons]
+            if isinstance(item, str):
+                page = page_of(folder, item, docs)
+                lessons.append(lesson_of(facts_of(page, f"{folder}/{item}", FACTS), page))
+            else:
+                lessons.append(lesson_of(item))
+        page = "" if "title" in entry else f"{folder}/index.md"
+        if page and not (docs / page).exists():
+            problems.append(f"docs/{page}: mô-đun trong course.yml không có trang, cũng không có title")
+            page = ""
+        own = lesson_of(facts_of(page, page, MODULE_FACTS) if page else entry, page)
+        modules.append(Module(folder, own.number, own.title, tuple(lessons), own.description, own.page, own.old))
+    return modules, problems + number_problems(modules)
+
+
+def number_problems(modules: list[Module]) -> list[str]:
+    """Lessons that stand in the wrong module, numbers and old addresses used twice."""
+    problems = []
+    lessons = [lesson for module in modules for lesson in module.lessons]
+    numbers = [lesson.number for lesson in lessons]
     for module in modules:
         for lesson in module.lessons:
             place = f"docs/{lesson.page}" if lesson.page else "course.yml"
@@ -79,12 +111,14 @@ def load(root: Path = ROOT) -> tuple[list[Module], list[str]]:
                 problems.append(f"{place}: số bài «{lesson.number}» không thuộc mô-đun {module.number}")
             elif numbers.count(lesson.number) > 1:
                 problems.append(f"{place}: số bài {lesson.number} bị dùng hai lần")
-    return modules, problems
+    old = [address for holder in (*modules, *lessons) for address in holder.old]
+    twice = sorted({address for address in old if old.count(address) > 1})
+    return problems + [f"course.yml: địa chỉ cũ «{address}» đứng hai chỗ" for address in twice]
 
 
 def navigation_problems(modules: list[Module], pages: list[str]) -> list[str]:
     """Compare the navigation (paths below docs/ in its order) with the course; one Vietnamese line a difference."""
-    written = [lesson.page for module in modules for lesson in module.lessons if lesson.page]
+    written = [place.page for module in modules for place in (module, *module.lessons) if place.page]
     shown = [page for page in pages if page in written]
     problems = [f"{page}: có trong course.yml nhưng không có trong nav" for page in written if page not in pages]
     if sorted(shown, key=written.index) != shown:
@@ -98,29 +132,17 @@ def navigation_problems(modules: list[Module], pages: list[str]) -> list[str]:
     return problems
 
 
-def written_list(modules: list[Module]) -> str:
-    """Markdown list of the written lessons."""
-    rows = [
-        f"- [{lesson.title}]({lesson.page}) <small>{lesson.number} · {module.title}</small><br>{lesson.description}"
-        for module in modules
-        for lesson in module.lessons
-        if lesson.page
-    ]
-    return '<div class="course-list" markdown>\n\n' + "\n".join(rows) + "\n\n</div>"
+def lesson_folder(page: str) -> str:
+    """`<module>/<lesson>` of a page below docs/, whether it is `<lesson>.md` or `<lesson>/<anything>.md`."""
+    parts = page.removesuffix(".md").split("/")
+    return "/".join(parts[:2])
 
 
-def unwritten_list(modules: list[Module]) -> str:
-    """Markdown: the lessons not yet written, folded, by module."""
-    blocks = []
+def old_addresses(modules: list[Module]) -> dict[str, str]:
+    """Old address -> where it leads: a page below docs/, with the anchor of its line where it has no page yet."""
+    found = {}
     for module in modules:
-        waiting = [lesson for lesson in module.lessons if not lesson.page]
-        titles = [f"<li>{lesson.number} · {html.escape(lesson.title)}</li>" for lesson in waiting]
-        summary = f"{module.number} · {html.escape(module.title)}: {len(titles)} bài chưa viết"
-        blocks.append(f'<details class="course-list"><summary>{summary}</summary><ul>{"".join(titles)}</ul></details>')
-    return "\n\n".join(blocks)
-
-
-def counts(modules: list[Module]) -> str:
-    """How many lessons are written, out of how many."""
-    lessons = [lesson for module in modules for lesson in module.lessons]
-    return f'<span class="course-list">{sum(bool(lesson.page) for lesson in lessons)}/{len(lessons)}</span>'
+        found |= dict.fromkeys(module.old, module.page or f"index.md#{module.anchor}")
+        for lesson in module.lessons:
+            found |= dict.fromkeys(lesson.old, lesson.page or f"{module.page or 'index.md'}#{lesson.anchor}")
+    return found

@@ -8,12 +8,13 @@ from __future__ import annotations
 import html
 import logging
 import os
+import posixpath
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.plugins import event_priority
@@ -22,12 +23,16 @@ from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 
 import course
+import course_lists
+import glossary
 import links
 import notebooks
 import pages
 import records
+import redirects
 import rendered
 import strip
+from course import lesson_folder
 from formulas import FormulaError, Renderer
 from node_setup import ensure_node_modules
 from slugs import slugify
@@ -35,6 +40,7 @@ from slugs import slugify
 log = logging.getLogger("mkdocs.hooks.course")
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
+PORTAL, GLOSSARY = "index.md", "glossary"
 KATEX = ROOT / "node_modules/katex/dist"
 MATH = re.compile(
     r'<(?P<tag>span|div) class="arithmatex" data-search-exclude(?:="")?>'
@@ -56,7 +62,10 @@ class State:
     """What one build needs in several events."""
 
     modules: list[course.Module]
+    terms: list[glossary.Term]
+    words: glossary.Words
     names: list[str]
+    related: dict[str, list[tuple[str, list[str]]]]
     renderer: Renderer
     pages: dict[str, Checked]
 
@@ -76,8 +85,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         raise PluginError(str(error)) from error
     converters = "-".join(metadata.version(name) for name in ("mkdocs-jupyter", "nbconvert"))
     config.plugins["mkdocs-jupyter"].config["cache_dir"] = str(CACHE / f"notebook-pages-{converters}")
-    glossary = yaml.safe_load((ROOT / "scripts/data/glossary.yml").read_text(encoding="utf-8"))
-    state.names = glossary["names"]
+    state.terms, state.names = glossary.load(ROOT)
+    state.words = glossary.Words(state.terms)
     state.pages = {}
     return config
 
@@ -107,6 +116,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             if record.script not in published:
                 published.add(record.script)
                 publish(record, title, files, config)
+    for old, target in course.old_addresses(state.modules).items():
+        lead(old, target, files, config)
     css = re.sub(
         r"(url\(fonts/[\w-]+\.woff2\) format\(\"woff2\"\))[^;}]*", r"\1", (KATEX / "katex.min.css").read_text("utf-8")
     )
@@ -114,6 +125,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for font in sorted((KATEX / "fonts").glob("*.woff2")):
         files.append(File.generated(config, f"assets/katex/fonts/{font.name}", abs_src_path=str(font)))
     return files
+
+
+def lead(old: str, target: str, files: Files, config: MkDocsConfig) -> None:
+    """Add the pages that answer an old address and lead to `target`, a page below docs/ with or without an anchor."""
+    place, _, anchor = target.partition("#")
+    found = files.get_file_from_path(place)
+    if found is None:
+        log.warning("course.yml: địa chỉ cũ %s dẫn tới %s, không có trang ấy", old, place)
+        return
+    address = found.url + (f"#{anchor}" if anchor else "")
+    for name in redirects.files_of(old, is_folder="/" not in old):
+        files.append(File.generated(config, name, content=redirects.page(name, address)))
 
 
 def publish(record: records.Record, title: str, files: Files, config: MkDocsConfig) -> None:
@@ -129,12 +152,6 @@ def publish(record: records.Record, title: str, files: Files, config: MkDocsConf
     # A plain File: mkdocs-jupyter's wrapper does not know generated ones.
     place = f"{folder}/{record.name}.ipynb"
     files.append(File(place, str(CACHE / "notebooks"), config.site_dir, config.use_directory_urls))
-
-
-def lesson_folder(page: str) -> str:
-    """`<module>/<lesson>` of a page below docs/, whether it is `<lesson>.md` or `<lesson>/<anything>.md`."""
-    parts = page.removesuffix(".md").split("/")
-    return "/".join(parts[:2])
 
 
 def page_tools(page: str, config: MkDocsConfig) -> list[Path]:
@@ -161,10 +178,51 @@ def lesson_results(page: str, config: MkDocsConfig) -> dict[str, records.Record 
 
 
 def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
-    """Compare the navigation with the course."""
-    for problem in course.navigation_problems(state.modules, [page.file.src_uri for page in nav.pages]):
+    """Compare the navigation with the course; find what stands near each page of a lesson."""
+    order = [page.file.src_uri for page in nav.pages if page.file.src_uri.endswith(".md")]
+    for problem in course.navigation_problems(state.modules, order):
         log.warning(problem)
+    folders = {lesson_folder(lesson.page) for module in state.modules for lesson in module.lessons if lesson.page}
+    lessons = [page for page in order if lesson_folder(page) in folders]
+    texts = {page: (Path(config.docs_dir) / page).read_text(encoding="utf-8-sig") for page in lessons}
+    terms = {page: state.words.on(text) for page, text in texts.items()}
+    following = dict(zip(lessons, [*lessons[1:], ""], strict=True))
+    state.related = {page: course_lists.related(page, terms, following[page]) for page in lessons}
     return nav
+
+
+def cost_of(lesson: course.Lesson, config: MkDocsConfig) -> course_lists.Cost:
+    """What a written lesson takes."""
+    page = Path(config.docs_dir) / lesson.page
+    found = [record for record in lesson_results(lesson.page, config).values() if isinstance(record, records.Record)]
+    seconds = sum(record.data["provenance"]["wall_seconds"] for record in found)
+    beside = len(list(page.parent.glob("*.md"))) - 1 if page.name == "index.md" else 0
+    return course_lists.Cost(strip.reading_minutes(page.read_text(encoding="utf-8")), seconds, beside)
+
+
+def course_texts(page: str, config: MkDocsConfig) -> dict[str, Callable[[], str]]:
+    """What `[[course:NAME]]` stands for on a page."""
+
+    def cost(lesson: course.Lesson) -> course_lists.Cost:
+        return cost_of(lesson, config)
+
+    def here(text: str) -> str:  # the lists name pages from docs/; a page links from its own folder
+        folder = posixpath.dirname(page)
+        return re.sub(r"\]\(([\w/-]+\.md)", lambda link: f"]({posixpath.relpath(link[1], folder)}", text)
+
+    lessons = [(module, lesson) for module in state.modules for lesson in module.lessons]
+    places = {lesson.number: lesson.page or f"{module.page or PORTAL}#{lesson.anchor}" for module, lesson in lessons}
+    texts = {
+        "written": lambda: course_lists.starting_points(state.modules, cost),
+        "modules": lambda: course_lists.modules_list(state.modules),
+        "count": lambda: course_lists.counts(state.modules),
+        "glossary": lambda: glossary.page(state.terms, places),
+    }
+    for module in state.modules:
+        if module.page == page:
+            texts["lessons"] = lambda module=module: course_lists.lessons_list(module, cost)
+            texts["hours"] = lambda module=module: course_lists.hours_line(module, cost)
+    return {name: lambda text=text: here(text()) for name, text in texts.items()}
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -177,12 +235,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         text = Path(page.file.abs_src_path).read_text(encoding="utf-8-sig").replace("\r\n", "\n")
         first_line += text.count("\n", 0, max(0, text.rfind(markdown)))
         results_line += text.count("\n", 0, max(0, text.find("\nresults:") + 1))
-    lists = {
-        "written": lambda: course.written_list(state.modules),
-        "unwritten": lambda: course.unwritten_list(state.modules),
-        "count": lambda: course.counts(state.modules),
-    }
-    done = pages.process(markdown, pages.Source(results, state.names, lists), first_line)
+    texts = course_texts(page.file.src_uri, config)
+    done = pages.process(markdown, pages.Source(results, state.names, texts), first_line)
     for record in results.values():
         problems = [str(record)] if isinstance(record, records.RecordError) else record.problems
         done.problems += [(results_line, problem) for problem in problems]
@@ -198,14 +252,24 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     for line, problem in sorted(done.problems):
         log.warning("docs/%s:%d: %s", page.file.src_uri, line, problem)
     state.pages[page.file.src_uri] = Checked(markdown, first_line, done)
-    if not page.meta.get("number"):
+    if not page.meta.get("number") or page.file.src_uri not in state.related:
         return done.markdown
     shown = [record for record in results.values() if isinstance(record, records.Record)]
     minutes = strip.reading_minutes(markdown)
     place = page.file.src_uri
     tools = [tool for tool in page_tools(place, config) if tool.exists()]
     head = strip.strip(str(page.meta["number"]), minutes, shown, tools, place, lesson_folder(place))
-    return f"{head}\n\n{done.markdown}"
+    return f"{head}\n\n{done.markdown}\n\n{related_pages(place, config)}"
+
+
+def related_pages(page: str, config: MkDocsConfig) -> str:
+    """Markdown of the foot of a lesson's page: what stands near it, and why."""
+    rows = []
+    for other, shared in state.related[page]:
+        title = course.front_matter(Path(config.docs_dir) / other)[0].get("title", other)
+        why = f" <small>cùng nói về {', '.join(shared)}</small>" if shared else ""
+        rows.append(f"- [{title}]({posixpath.relpath(other, posixpath.dirname(page))}){why}")
+    return '<div class="related" markdown>\n\n**Trang gần đây**{: .related-title }\n\n' + "\n".join(rows) + "\n\n</div>"
 
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -231,6 +295,8 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
             shown[at] = ""  # each is met once
         if problem and line not in told:
             log.warning("docs/%s:%d: %s", page.file.src_uri, line, problem)
+    if page.file.src_uri in state.related:
+        content = state.words.link(content, posixpath.relpath(GLOSSARY, page.url or ".") + "/")
     return content.replace(' class="arithmatex">', ' class="arithmatex" data-search-exclude>')
 
 

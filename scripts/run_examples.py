@@ -36,7 +36,8 @@ THREADS = 2  # of torch and BLAS; some results depend on it, so it is the same e
 QUICK_SECONDS = 20  # `--quick` re-runs a script whole when its record says that it took no longer
 POLL_SECONDS = 0.02
 PARTS = ("exact", "approx", "timing")
-KEPT = ("script_sha256", "pins", "tools_sha256")  # what a renewal that changes nothing else writes
+DATA = "data_sha256"  # a script that reads a text of this machine writes the text's hash too
+KEPT = ("script_sha256", "pins", "tools_sha256", DATA)  # what a renewal that changes nothing else writes
 
 
 class RunError(Exception):
@@ -196,7 +197,7 @@ def record_of(script: Path, time_limit: float, step: Any, size: str = "") -> tup
         "provenance": {
             "script_sha256": records.digest(source),
             "pins": pins,
-            "data_sha256": None,
+            DATA: main.data.get(DATA),
             **({"tools_sha256": tools} if tools else {}),
             "python": platform.python_version(),
             "cpu": cpu_name(),
@@ -221,8 +222,8 @@ def finish(script: Path, options: list[str], expected: int, time_limit: float) -
     command = " ".join(["python", script.name, *options])
     if done.exit_code != expected:
         raise RunError(f"{command}: mã thoát {done.exit_code}, phải là {expected}\n{done.output}")
-    if not done.data.get("exact") or done.data.keys() - set(PARTS):
-        raise RunError(f"{command}: --json phải ghi «exact», có thể cả «approx», «timing», và không gì khác")
+    if not done.data.get("exact") or done.data.keys() - {*PARTS, DATA}:
+        raise RunError(f"{command}: --json phải ghi «exact», có thể cả «approx», «timing», «{DATA}», và không gì khác")
     return done
 
 
@@ -269,11 +270,13 @@ def check(script: Path, time_limit: float, step: Any, quick: bool) -> str:
         raise RunError("\n".join(old.problems))
     small = quick and old.data["provenance"]["wall_seconds"] > QUICK_SECONDS
     data, transcript = record_of(script, time_limit, step, "tiny" if small else "")
-    lines = record_diff.compare(old.data, data, keys_only=small)
-    lines += [] if small else changed_text(old, data, transcript)
+    other = old.data["provenance"][DATA] != data["provenance"][DATA]  # another text: other numbers, the same keys
+    lines = record_diff.compare(old.data, data, keys_only=small or other)
+    lines += [] if small or other else changed_text(old, data, transcript)
     if lines:
         raise RunError("\n".join([f"{script.name} không còn cho kết quả như bản ghi:", *lines]))
-    return "khớp (cỡ nhỏ: mã thoát và khoá)" if small else "khớp"
+    why = "cỡ nhỏ" if small else "dữ liệu của máy này khác" if other else ""
+    return f"khớp ({why}: mã thoát và khoá)" if why else "khớp"
 
 
 def up_to_date(script: Path) -> bool:
