@@ -62,8 +62,8 @@ def sort_key(text: str) -> tuple[str, str]:
     return "".join(c for c in base if not unicodedata.combining(c)), text
 
 
-def page(terms: list[Term], lessons: dict[str, str]) -> str:
-    """Markdown of the whole glossary by letter. `lessons`: number -> address of its line or page below docs/."""
+def page(terms: list[Term], places: dict[str, tuple[str, str]]) -> str:
+    """Markdown of the whole glossary by letter. `places`: Vietnamese name -> where it is met: name and page."""
     parts, letter = [], ""
     for term in sorted(terms, key=lambda term: sort_key(term.vi)):
         first = "Đ" if term.vi[0] in "đĐ" else sort_key(term.vi)[0][0].upper()
@@ -72,8 +72,7 @@ def page(terms: list[Term], lessons: dict[str, str]) -> str:
             letter = first
         english = "" if term.vi.casefold() == term.en.casefold() else f' <span lang="en">{html.escape(term.en)}</span>'
         refused = f" Không viết: {'; '.join(f'«{word}»' for word in term.refused)}." if term.refused else ""
-        lesson = lessons.get(term.first, "")
-        where = f" <small>[bài {term.first}]({lesson})</small>" if lesson else ""
+        where = " <small>[{}]({})</small>".format(*places[term.vi])
         parts.append(f'<dt id="{term.anchor}">{html.escape(term.vi)}{english}</dt>')
         parts.append(f'<dd markdown="span">{html.escape(term.definition)}{html.escape(refused)}{where}</dd>')
     return "\n\n".join([*parts, "</dl>"])

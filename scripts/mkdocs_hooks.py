@@ -65,6 +65,7 @@ class State:
     terms: list[glossary.Term]
     words: glossary.Words
     names: list[str]
+    terms_on: dict[str, set[str]]
     related: dict[str, list[tuple[str, list[str]]]]
     renderer: Renderer
     pages: dict[str, Checked]
@@ -185,7 +186,7 @@ def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
     folders = {lesson_folder(lesson.page) for module in state.modules for lesson in module.lessons if lesson.page}
     lessons = [page for page in order if lesson_folder(page) in folders]
     texts = {page: (Path(config.docs_dir) / page).read_text(encoding="utf-8-sig") for page in lessons}
-    terms = {page: state.words.on(text) for page, text in texts.items()}
+    terms = state.terms_on = {page: state.words.on(text) for page, text in texts.items()}
     following = dict(zip(lessons, [*lessons[1:], ""], strict=True))
     state.related = {page: course_lists.related(page, terms, following[page]) for page in lessons}
     return nav
@@ -200,6 +201,20 @@ def cost_of(lesson: course.Lesson, config: MkDocsConfig) -> course_lists.Cost:
     return course_lists.Cost(strip.reading_minutes(page.read_text(encoding="utf-8")), seconds, beside)
 
 
+def term_places(config: MkDocsConfig) -> dict[str, tuple[str, str]]:
+    """Where each term is met: the lesson that needs it first, or while that is not written a page that uses it."""
+    lines = {lesson.number: (module.page, lesson) for module in state.modules for lesson in module.lessons}
+    found = {}
+    for term in state.terms:
+        module, lesson = lines[term.first]
+        used = next((page for page, terms in state.terms_on.items() if term.vi in terms), "")
+        if lesson.page or not used:
+            found[term.vi] = (f"bài {term.first}", lesson.page or f"{module}#{lesson.anchor}")
+        else:
+            found[term.vi] = (str(course.front_matter(Path(config.docs_dir) / used)[0].get("title", used)), used)
+    return found
+
+
 def course_texts(page: str, config: MkDocsConfig) -> dict[str, Callable[[], str]]:
     """What `[[course:NAME]]` stands for on a page."""
 
@@ -210,13 +225,11 @@ def course_texts(page: str, config: MkDocsConfig) -> dict[str, Callable[[], str]
         folder = posixpath.dirname(page)
         return re.sub(r"\]\(([\w/-]+\.md)", lambda link: f"]({posixpath.relpath(link[1], folder)}", text)
 
-    lessons = [(module, lesson) for module in state.modules for lesson in module.lessons]
-    places = {lesson.number: lesson.page or f"{module.page or PORTAL}#{lesson.anchor}" for module, lesson in lessons}
     texts = {
         "written": lambda: course_lists.starting_points(state.modules, cost),
         "modules": lambda: course_lists.modules_list(state.modules),
         "count": lambda: course_lists.counts(state.modules),
-        "glossary": lambda: glossary.page(state.terms, places),
+        "glossary": lambda: glossary.page(state.terms, term_places(config)),
     }
     for module in state.modules:
         if module.page == page:

@@ -9,7 +9,16 @@ from pages import SIXTY_SECONDS, has_digit
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 FREE_TAGS = {"code", "pre", "kbd", "script", "style", "svg", "data"}  # may hold digits
-FREE_CLASSES = {"arithmatex", "lesson-strip", "course-list", "footnote-ref", "footnote-backref", "record-problem"}
+FREE_CLASSES = {
+    "arithmatex",
+    "lesson-strip",
+    "course-list",
+    "glossary",
+    "related",
+    "footnote-ref",
+    "footnote-backref",
+    "record-problem",
+}
 READ_OUT = {"alt", "title", "placeholder", "summary", "value", "start", "label"}
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 IDENTIFIER = re.compile(r"https?://\S+|arXiv[: ]\d{4}\.\d{4,5}(?:v\d+)?|\bdoi[: ]? ?10\.\S+", re.IGNORECASE)

@@ -193,15 +193,6 @@ def test_texts_are_nfc_and_name_no_registry():
         assert not [name for name in registries if name in text], path
 
 
-def test_pages_use_the_words_of_the_glossary():
-    glossary = yaml.safe_load(records.read(ROOT / "scripts/data/glossary.yml"))
-    for page in sorted((ROOT / "docs").rglob("*.md")):
-        text = page.read_text(encoding="utf-8").lower()
-        for term in glossary["terms"]:
-            for variant in term["refused"]:
-                assert not re.search(rf"\b{re.escape(variant)}\b", text), f"{page}: «{variant}», viết «{term['vi']}»"
-
-
 def test_a_build_without_node_modules_fetches_them_once(project):
     modules = project.root / "node_modules"
     modules.unlink() if modules.is_symlink() else shutil.rmtree(modules)

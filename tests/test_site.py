@@ -89,16 +89,6 @@ def test_the_notebook_holds_the_recorded_output(site):
     assert not page.select(".jupyter-wrapper style, .jupyter-wrapper script")
 
 
-def test_the_portal_says_what_exists(site):
-    portal = soup(site, "/")
-    links = [link["href"] for link in portal.select("article a[href]")]
-    assert "fine-tuning/saving-and-loading/" in links
-    unwritten = [item.get_text() for item in portal.select("article details li")]
-    assert any(item.startswith("06.01") for item in unwritten)
-    assert not any(item.startswith("07.20") for item in unwritten)
-    assert not portal.select("article details a")
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("page", [*PAGES, NOTEBOOK])
 def test_a_browser_meets_no_error_and_no_other_host(browser, address, page, scheme):
