@@ -260,7 +260,14 @@ checks = {
 print(*(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}" for text, passed in checks.values()), sep="\n")
 verdict = {name: passed for name, (_, passed) in checks.items()}
 if args.json:
-    exact = {"checks": verdict, "loud": loud, "silent": silent, "files": files, "fast": fast, "commands": commands}
+    exact = {
+        "checks": verdict,
+        "loud": loud,
+        "silent": silent,
+        "files": files,
+        "fast": fast,
+        "commands": ", ".join(commands),
+    }
     exact |= {"reminded": reminded}
     exact |= {"counts": {"loud": len(loud), "silent": len(silent)}}
     args.json.write_text(json.dumps({"exact": exact}), encoding="utf-8")
