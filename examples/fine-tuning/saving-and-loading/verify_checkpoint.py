@@ -9,7 +9,7 @@ Không cần gói nào ngoài Python 3.11 trở lên. Pickle chỉ được đ�
 Mã thoát: 0 tốt; 1 hỏng hoặc nguy hiểm; 2 không phải checkpoint, hoặc không bắt đầu được.
 
 Giới hạn, nói thẳng:
-- Không có bản kê thì một bit lật trong dữ liệu safetensors hay trong dạng torch cũ không thấy được.
+- Không có bản kê thì không thấy một bit lật trong dữ liệu hay tên tensor của safetensors, hay trong dạng torch cũ.
 - Bản kê nằm cạnh tệp phát hiện tai nạn, không chặn được kẻ cố ý: kẻ ấy sửa luôn bản kê. Hãy giữ một bản ở nơi khác.
 - Đủ và lành không có nghĩa là mô hình trả lời đúng; NaN chỉ được tìm trong safetensors.
 - Liên kết ra ngoài thư mục không được đi theo: với bộ nhớ đệm của Hub, hãy chép thật (cp -rL) rồi soi bản chép.
@@ -30,6 +30,7 @@ import re
 import stat
 import struct
 import sys
+import tarfile
 import tempfile
 import warnings
 import zipfile
@@ -42,9 +43,10 @@ from typing import Any, BinaryIO, NamedTuple
 CHUNK = 1 << 20  # đọc từng khúc: bộ nhớ không lớn theo tệp
 HEADER_LIMIT = 100_000_000  # phần đầu safetensors, như chính thư viện giới hạn; cũng dùng cho mỗi tệp JSON
 PICKLE_LIMIT = 64 << 20  # byte của các pickle trong một tệp (dữ liệu tensor nằm ngoài pickle)
-OPCODE_LIMIT = 10_000_000  # lệnh trong một pickle
-JSON_LIMIT = 10_000_000  # dấu «{», «[» và «,» trong một JSON: mỗi dấu tốn bộ nhớ gấp nhiều lần cỡ của nó
-DIRECTORY_LIMIT = 16 << 20  # byte của mục lục ZIP
+OPCODE_LIMIT = 3_000_000  # lệnh trong một pickle, và đối số của các lệnh gọi
+JSON_LIMIT = 5_000_000  # dấu «{», «[» và «,» trong một JSON: mỗi dấu tốn bộ nhớ gấp nhiều lần cỡ của nó
+TENSOR_LIMIT = 1_500_000  # cũng những dấu ấy, trong phần đầu safetensors: hơn hai trăm nghìn tensor
+DIRECTORY_LIMIT, ENTRY_LIMIT = 16 << 20, 100_000  # byte và mục của mục lục ZIP
 FILE_LIMIT = 100_000  # tệp trong một thư mục
 BOMB_BYTES, BOMB_RATIO = 64 << 20, 100  # ZIP bung ra lớn hơn cả hai mức này: bom nén
 BROKEN, DANGER, WARNING, NOTE = "HỎNG", "NGUY HIỂM", "CẢNH BÁO", "GHI CHÚ"
@@ -54,11 +56,13 @@ MANIFEST, MANIFEST_FORMAT = "SHA256.json", "verify-checkpoint/1"
 BITS = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8}
 BITS |= {"F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32}
 BITS |= {"F32": 32, "C64": 64, "F64": 64, "I64": 64, "U64": 64}
-# Kiểu: (số byte mỗi số, byte cao nhất của NaN hay Inf, byte kế đó ít nhất là bao nhiêu).
-NONFINITE = {"F64": (8, rb"[\x7f\xff]", 0xF0), "F32": (4, rb"[\x7f\xff]", 0x80), "C64": (4, rb"[\x7f\xff]", 0x80)}
-NONFINITE |= {"BF16": (2, rb"[\x7f\xff]", 0x80), "F16": (2, rb"[\x7c-\x7f\xfc-\xff]", 0)}
-NONFINITE |= {"F8_E4M3": (1, rb"[\x7f\xff]", 0), "F8_E5M2": (1, rb"[\x7c-\x7f\xfc-\xff]", 0)}
-NONFINITE |= {"F8_E4M3FNUZ": (1, rb"\x80", 0), "F8_E5M2FNUZ": (1, rb"\x80", 0), "F8_E8M0": (1, rb"\xff", 0)}
+# Kiểu: (số byte mỗi số, những byte cao nhất của NaN hay Inf, những byte kế đó).
+ANY, TOP = range(256), (0x7F, 0xFF)
+NONFINITE = {"F64": (8, TOP, range(0xF0, 256)), "BF16": (2, TOP, range(0x80, 256))}
+NONFINITE |= dict.fromkeys(("F32", "C64"), (4, TOP, range(0x80, 256)))
+NONFINITE |= {"F16": (2, (*range(0x7C, 0x80), *range(0xFC, 256)), ANY), "F8_E4M3": (1, TOP, ANY)}
+NONFINITE |= {"F8_E5M2": (1, (*range(0x7C, 0x80), *range(0xFC, 256)), ANY), "F8_E8M0": (1, (0xFF,), ANY)}
+NONFINITE |= dict.fromkeys(("F8_E4M3FNUZ", "F8_E5M2FNUZ"), (1, (0x80,), ANY))
 
 # Tên mà một pickle được nhắc tới: chỉ dựng lại tensor và vật chứa thường. Mọi tên khác là nguy hiểm.
 STORAGES = {"Double": 8, "Float": 4, "Half": 2, "BFloat16": 2, "Long": 8, "Int": 4, "Short": 2, "Char": 1, "Byte": 1}
@@ -95,12 +99,15 @@ TRAINER |= {"transformers.trainer_pt_utils AcceleratorConfig", "accelerate.utils
 TRAINER |= {f"transformers.trainer_utils {name}" for name in ("SchedulerType", "IntervalStrategy", "SaveStrategy")}
 TRAINER |= {f"transformers.trainer_utils {name}" for name in ("HubStrategy", "EvaluationStrategy")}
 KNOWN = ALLOWED | NUMPY | TRAINER
+BUILTINS = ("set", "frozenset", "list", "dict", "tuple", "bytes", "bytearray", "int", "float", "bool", "str", "complex")
+FACTORIES = {f"{home} {name}" for home in ("builtins", "__builtin__") for name in BUILTINS}
 ENUM_ENDS = ("Names", "Type", "Mode", "Strategy")
 
 EMBEDDING = re.compile(r"(?:^|\.)(?:wte|embed_tokens|word_embeddings|tok_embeddings|embed_in|shared)\.weight$")
 HEAD = re.compile(r"(?:^|\.)(?:lm_head|embed_out)\.weight$")
 LAYER = re.compile(r"^(.*?)(?:^|(?<=\.))(?:h|layers|layer|blocks)\.(\d{1,9})\.")
 SHARD = re.compile(r"^(.+)-(\d{5,9})-of-(\d{5,9})(\.safetensors|\.bin)$")
+OLD_WEIGHTS = re.compile(r"pytorch_model.*\.bin")
 FOREIGN = {".onnx", ".gguf", ".h5", ".msgpack", ".tflite", ".distcp", ".npz", ".keras", ".pb"}
 LOST = "có cấu hình của một mô hình mà không có tệp trọng số nào"
 WIDTH_KEYS = ("embedding_size", "word_embed_proj_dim", "n_embd", "d_model", "hidden_size", "dim", "emb_dim")
@@ -145,7 +152,11 @@ class Report:
 
     def add(self, level: str, where: str, text: str) -> None:
         """Thêm một điều tìm thấy."""
-        self.findings.append(Finding(level, show(where), text))
+        self.findings.append(Finding(level, show(where), printable(text)))
+
+    def fact(self, text: str) -> None:
+        """Thêm một điều mà checkpoint tự nhận."""
+        self.facts.append(printable(text))
 
     @property
     def exit_code(self) -> int:
@@ -161,12 +172,18 @@ class Report:
             return "NGUY HIỂM: đừng mở."
         if self.exit_code:
             return "HỎNG: đừng dùng." if self.exit_code == 1 else "KHÔNG PHẢI CHECKPOINT mà công cụ này đọc được."
-        return f"TỐT: đủ, không rách, không gài mã{', đúng bản kê từng byte' if self.manifest else ''}."
+        more = ", đúng bản kê từng byte" if self.manifest else ""
+        warned = "; hãy đọc CẢNH BÁO ở trên" if any(found.level == WARNING for found in self.findings) else ""
+        return f"TỐT: đủ, không rách, không gài mã{more}{warned}."
 
 
 def show(value: object) -> str:
-    """Chữ in được trên mọi màn hình: không ký tự điều khiển, không quá dài."""
-    text = str(value)[:200]
+    """Chữ in được và không quá dài."""
+    return printable(str(value)[:200])
+
+
+def printable(text: str) -> str:
+    """Chữ in được trên mọi màn hình: không xuống dòng, không ký tự điều khiển."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in text)
 
 
@@ -211,8 +228,8 @@ def sha256(stream: BinaryIO, begin: int = 0, end: int | None = None) -> str:
     return digest.hexdigest()
 
 
-def parse_json(content: bytes, strict: bool = False) -> Any:
-    """Đọc JSON; khoá lặp là hỏng; `strict` từ chối cả NaN và Infinity."""
+def parse_json(content: bytes, strict: bool = False, limit: int = JSON_LIMIT) -> Any:
+    """Đọc JSON; khoá lặp là hỏng; `strict` từ chối cả NaN và Infinity; `limit`: số dấu ngăn nhiều nhất."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
@@ -225,8 +242,8 @@ def parse_json(content: bytes, strict: bool = False) -> Any:
             raise Bad(f"JSON có {name}")
         return math.nan
 
-    if sum(map(content.count, (b"{", b"[", b","))) > JSON_LIMIT:
-        raise Bad(f"JSON có quá {JSON_LIMIT} phần: không đọc")
+    if sum(map(content.count, (b"{", b"[", b","))) > limit:
+        raise Bad(f"JSON có quá {limit} phần: không đọc")
     try:
         return json.loads(content.decode("utf-8"), object_pairs_hook=pairs, parse_constant=constant)
     except RecursionError as error:
@@ -266,7 +283,7 @@ def read_safetensors(path: Path, stream: BinaryIO) -> dict[str, Tensor]:
     text = stream.read(length)
     if not text.startswith(b"{"):
         raise Bad("phần đầu không mở bằng «{»: hỏng")
-    header = parse_json(text, strict=True)
+    header = parse_json(text, strict=True, limit=TENSOR_LIMIT)
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise Bad("__metadata__ phải đi từ chữ sang chữ")
@@ -300,14 +317,16 @@ def read_safetensors(path: Path, stream: BinaryIO) -> dict[str, Tensor]:
 
 
 def nonfinite(stream: BinaryIO, tensor: Tensor) -> bool:
-    """Có NaN hay Inf không; dừng ở số đầu tiên."""
+    """Có NaN hay Inf không; dừng ở khúc đầu tiên có."""
     if tensor.dtype not in NONFINITE:
         return False
-    item, pattern, least = NONFINITE[tensor.dtype]
-    search = re.compile(pattern, re.DOTALL).finditer
+    item, *wanted = NONFINITE[tensor.dtype]
+    high, second = (bytes(byte in chosen for byte in range(256)) for chosen in wanted)  # bảng: 1 là đáng ngờ
     for piece in chunks(stream, *tensor.place[1:]):  # CHUNK chia hết cho mọi cỡ số
-        high, second = piece[item - 1 :: item], piece[item - 2 :: item] if item > 1 else b""
-        if any(not least or second[match.start()] >= least for match in search(high)):
+        mask = int.from_bytes(piece[item - 1 :: item].translate(high), "big")
+        if mask and item > 1:
+            mask &= int.from_bytes(piece[item - 2 :: item].translate(second), "big")
+        if mask:
             return True
     return False
 
@@ -329,7 +348,7 @@ def describe(report: Report, where: str, form: str, tensors: dict[str, Tensor]) 
     report.recognised = True
     kinds = ", ".join(sorted({tensor.dtype for tensor in tensors.values()}))
     count = sum(math.prod(tensor.shape) for tensor in tensors.values())
-    report.facts.append(f"{show(where)}: {form}, {len(tensors)} tensor{f' ({kinds})' if kinds else ''}, {count} số")
+    report.fact(f"{show(where)}: {form}, {len(tensors)} tensor{f' ({kinds})' if kinds else ''}, {count} số")
 
 
 # --- pickle: đọc lệnh, không chạy
@@ -349,18 +368,40 @@ class Storage(NamedTuple):
     count: int
 
 
-class Opaque:
-    """Một giá trị mà ta không cần biết."""
+class Raw(NamedTuple):
+    """Một chuỗi byte trong pickle: chỉ cần biết nó dài bao nhiêu."""
+
+    length: int
 
 
-OPAQUE, MARK, RANGE = Opaque(), Opaque(), Opaque()
-SIZED = (" bytes", " bytearray", " list", " tuple", " set", " frozenset", " deque", " Counter", " OrderedDict", " dict")
-CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": (), "FLOAT": OPAQUE, "BINFLOAT": OPAQUE}
-CONSTANTS |= dict.fromkeys(["EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET", "BINBYTES", "SHORT_BINBYTES"], OPAQUE)
-CONSTANTS |= dict.fromkeys(["BINBYTES8", "BYTEARRAY8"], OPAQUE)
+class NumpyType(NamedTuple):
+    """Kiểu số của numpy: một mục chiếm mấy byte."""
+
+    size: int
+
+
+class Thing:
+    """Một vật mà pickle dựng: chỉ cần biết loại, và đã có gì được bỏ vào chưa."""
+
+    __slots__ = ("filled", "kind")
+
+    def __init__(self, kind: str, filled: bool = False) -> None:
+        """Loại là chữ: list, dict, set, OrderedDict, …; «?» là thứ đã bị từ chối."""
+        self.kind, self.filled = kind, filled
+
+
+MARK = Thing("mark")
 LITERALS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "STRING", "BINSTRING", "SHORT_BINSTRING"}
-LITERALS |= {"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
+LITERALS |= {"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "FLOAT", "BINFLOAT"}
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+CONTAINERS = {"EMPTY_LIST": "list", "EMPTY_DICT": "dict", "EMPTY_SET": "set"}
+COLLECTED = {"LIST": "list", "DICT": "dict", "FROZENSET": "frozenset"}
+BYTES = {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+FILLED_BY = {"APPEND": {"list", "deque"}, "APPENDS": {"list", "deque"}, "ADDITEMS": {"set"}}
+FILLED_BY |= {code: {"dict", "OrderedDict", "defaultdict", "Counter"} for code in ("SETITEM", "SETITEMS")}
+NUMPY_CODE = re.compile(r"(?:b1|[iu](?P<int>[1248])|f(?P<float>2|4|8|16)|c(?P<complex>8|16|32)|[Mm](?P<date>8))")
+NUMPY_TEXT = re.compile(r"(?P<kind>[SU])(?P<length>\d{1,6})")
 
 
 @dataclass
@@ -371,15 +412,159 @@ class Pickle:
     value: Any = None
     names: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
+    unchecked: set[str] = field(default_factory=set)
     storages: dict[str, Storage] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     strings: list[str] = field(default_factory=list)
 
 
+def is_kind(value: object, *kinds: str) -> bool:
+    """Có phải vật thuộc một trong những loại ấy không."""
+    return type(value) is Thing and value.kind in kinds
+
+
+def is_empty(value: object) -> bool:
+    """Có phải từ điển chưa có gì không: hook của tensor phải thế, vì hook là hàm sẽ được gọi."""
+    return is_kind(value, "dict", "OrderedDict") and not value.filled
+
+
+def is_plain(value: object) -> bool:
+    """Có phải số, chữ, byte, None, hay bộ của những thứ ấy không."""
+    if type(value) is tuple:
+        return len(value) < 100 and all(map(is_plain, value))
+    return value is None or type(value) in (bool, int, float, str, Raw)
+
+
+def is_state(value: object) -> bool:
+    """Có phải trạng thái mà torch ghi kèm một tensor không: từ điển thuộc tính, một hay hai."""
+    if type(value) is tuple:
+        return len(value) <= 2 and all(part is None or is_kind(part, "dict", "OrderedDict") for part in value)
+    return value is None or is_kind(value, "dict", "OrderedDict")
+
+
+def construct(function: Name, given: tuple[Any, ...], found: Pickle) -> Any:
+    """Điều mà lời gọi `function(*given)` sẽ dựng nên; None khi nó không giống lời gọi nào mà torch hay numpy ghi ra."""
+    name = function.partition(" ")[2]
+    if function in TRAINER:
+        return Thing("enum") if name.endswith(ENUM_ENDS) and len(given) == 1 and type(given[0]) is str else None
+    if name.startswith("_rebuild_"):
+        return rebuild(name, given, found)
+    if name == "encode":  # byte, theo cách của pickle đời hai
+        honest = len(given) == 2 and type(given[0]) is str and given[1] == "latin1"
+        return Raw(len(given[0])) if honest else None
+    if name == "dtype":
+        return numpy_type(given)
+    if name == "scalar":
+        honest = len(given) == 2 and type(given[0]) is NumpyType and type(given[1]) is Raw
+        return Thing("number") if honest and given[1].length == given[0].size else None
+    if name == "_reconstruct":
+        honest = len(given) == 3 and given[:2] == ("numpy ndarray", (0,)) and type(given[2]) in (Raw, str)
+        return Thing("ndarray") if honest else None
+    if name == "Size":
+        return given[0] if len(given) == 1 and type(given[0]) is tuple and all(map(is_count, given[0])) else None
+    listed = len(given) == 1 and is_kind(given[0], "list", "dict")
+    honest = {
+        "OrderedDict": not given or listed,
+        "Counter": not given or listed,
+        "set": not given or listed,
+        "frozenset": not given or listed,
+        "deque": listed or (len(given) <= 2 and all(is_plain(part) or is_kind(part, "list") for part in given)),
+        "defaultdict": all(part is None or (type(part) is Name and part in FACTORIES) for part in given),
+        "complex": len(given) == 2 and all(type(part) in (int, float) for part in given),
+        "bytearray": not given or [type(part) for part in given] in ([Raw], [str, str]),
+        "slice": len(given) == 3 and is_plain(given),
+        "range": len(given) in (2, 3) and all(type(part) is int for part in given),
+        "device": len(given) in (1, 2) and is_plain(given),
+        "_get_layout": len(given) == 1 and type(given[0]) is str,
+    }.get(name, not given and function in FACTORIES)
+    return Thing(name) if honest else None
+
+
+def numpy_type(given: tuple[Any, ...]) -> NumpyType | None:
+    """Kiểu số của numpy mà lời gọi `dtype(*given)` dựng; không nhận kiểu đối tượng hay kiểu có cấu trúc."""
+    if not 1 <= len(given) <= 3 or type(given[0]) is not str or not is_plain(given):
+        return None
+    code = given[0].lstrip("<>|=")
+    if (text := NUMPY_TEXT.fullmatch(code)) is not None:
+        return NumpyType(int(text["length"]) * (4 if text["kind"] == "U" else 1))
+    if (match := NUMPY_CODE.fullmatch(code)) is None:
+        return None
+    return NumpyType(int(next(filter(None, match.groups()), "1")))
+
+
+def rebuild(name: str, given: tuple[Any, ...], found: Pickle) -> Any:
+    """Tensor mà một hàm `_rebuild_…` của torch dựng; None khi đối số không như torch ghi."""
+    name = name.removeprefix("_rebuild_")
+    if name in ("tensor", "tensor_v2", "tensor_v3", "qtensor"):
+        hooks = given[6:7] if name == "qtensor" else given[5:6]
+        return tensor_of(given) if all(map(is_empty, hooks)) else None
+    if name in ("parameter", "parameter_with_state"):
+        honest = len(given) in (3, 4) and type(given[0]) in (Tensor, Thing) and is_empty(given[2])
+        return given[0] if honest and all(map(is_state, given[3:])) else None
+    if name == "from_type_v2":
+        if len(given) != 4 or type(given[0]) is not Name or type(given[2]) is not tuple or not is_state(given[3]):
+            return None
+        honest = given[1] in ("torch Tensor", "torch.nn.parameter Parameter") and given[0].startswith("torch._utils ")
+        return construct(given[0], given[2], found) if honest else None
+    if name == "meta_tensor_no_storage":
+        return Thing("tensor")
+    found.unchecked.add("thưa" if name == "sparse_tensor" else "lồng")
+    return Thing("tensor")
+
+
+def tensor_of(given: tuple[Any, ...]) -> Tensor:
+    """Tensor trên một storage, đã xem nó có nằm gọn trong đó không."""
+    if len(given) < 4 or type(given[0]) is not Storage or type(given[2]) is not tuple or type(given[3]) is not tuple:
+        raise Bad("pickle dựng tensor từ thứ không phải storage")
+    storage, offset, shape, stride = given[:4]
+    if not all(map(is_count, (offset, *shape, *stride))) or len(shape) != len(stride):
+        raise Bad("pickle dựng tensor với số đo vô lý")
+    kind, item, size = storage.kind, ITEM_SIZE[storage.kind], storage.count * ITEM_SIZE[storage.kind]
+    if len(given) > 6 and type(given[6]) is Name:
+        kind, item = given[6], DTYPES.get(given[6].partition(" ")[2], item)
+    if kind.endswith(("x2Storage", "x4Storage")):  # nhiều số trong một byte: không đếm được
+        item = 0
+    last = offset + sum((side - 1) * step for side, step in zip(shape, stride, strict=True))
+    if 0 not in shape and (last + 1) * item > size:
+        raise Bad(f"một tensor {show(shape)} vượt ra ngoài storage «{show(storage.key)}»")
+    kind = kind.partition(" ")[2].removesuffix("Storage")
+    return Tensor(kind, shape, ("storage", storage.key, offset, shape, stride))
+
+
+def storage_of(pid: object, found: Pickle) -> Storage:
+    """Storage mà một lời nhắc tới dữ liệu ngoài nói tới."""
+    if type(pid) is not tuple or len(pid) not in (5, 6) or pid[0] != "storage":
+        raise Bad("pickle trỏ tới dữ liệu ngoài theo cách lạ")
+    kind, key, count = pid[1], pid[2], pid[4]
+    if type(kind) is not Name or type(key) is not str or not is_count(count):
+        raise Bad("pickle mô tả storage sai")
+    if kind not in ITEM_SIZE:
+        raise Bad(f"lớp storage lạ {show(kind)}")
+    storage = Storage(key, kind, count)
+    if found.storages.setdefault(key, storage) != storage:
+        raise Bad(f"storage «{show(key)}» được mô tả theo hai cách")
+    return storage
+
+
+def may_build(target: object, state: object) -> bool:
+    """Lệnh BUILD này có như torch, numpy hay Trainer ghi không. Nó sửa được mọi thứ, nên chỉ nhận vài cách."""
+    if is_kind(target, "OrderedDict", "settings"):
+        return is_kind(state, "dict", "OrderedDict")
+    if type(target) is NumpyType:  # không kiểu con, không tên trường, không cờ nào
+        honest = type(state) is tuple and len(state) in (8, 9) and is_plain(state)
+        return honest and state[2:5] == (None, None, None) and state[7] == 0
+    if is_kind(target, "ndarray"):
+        honest = type(state) is tuple and len(state) == 5 and type(state[1]) is tuple and all(map(is_count, state[1]))
+        honest = honest and type(state[2]) is NumpyType and type(state[4]) is Raw
+        return honest and math.prod(state[1]) * state[2].size == state[4].length
+    return is_kind(target, "?")  # đã bị từ chối rồi
+
+
 def read_pickle(data: bytes, start: int) -> Pickle:
     """Theo từng lệnh của pickle ở `start` trên một ngăn xếp giả: biết nó gọi gì mà không gọi.
 
-    Một lệnh không hợp lệ là hỏng. Tên không nằm trong ALLOWED, hay tên chỉ biết được lúc chạy, vào `refused`.
+    Một lệnh không hợp lệ là hỏng. Tên không nằm trong KNOWN, tên chỉ biết được lúc chạy, và lời gọi không giống lời gọi
+    nào mà torch ghi ra đều vào `refused`.
     """
     found, memo, stack, ops = Pickle(), {}, [], 0
     source = io.BytesIO(data)
@@ -408,58 +593,29 @@ def read_pickle(data: bytes, start: int) -> Pickle:
             found.refused.add(f"{module}.{name}")
         return full
 
-    def call(function: object, arguments: object, new: bool = False) -> Any:
-        if type(function) is not Name or type(arguments) is not tuple:
+    def call(function: object, given: object, new: bool = False) -> Any:
+        nonlocal ops
+        made = None
+        if type(function) is not Name or type(given) is not tuple:
             found.refused.add("gọi một thứ chỉ biết lúc chạy")
-        elif any(type(item) is Name and item in TRAINER for item in arguments):
-            found.refused.add("đưa một lớp của Trainer cho hàm khác gọi")
-        elif function in TRAINER and (arguments if new else not enum(function, arguments)):
-            found.refused.add(f"{function.replace(' ', '.')} với đối số lạ")
-        elif function.endswith(SIZED) and any(type(item) is int or item is RANGE for item in arguments):
-            found.refused.add(f"{function.replace(' ', '.')} với một cỡ tùy ý: bom bộ nhớ")
-        elif function.endswith(" range"):
-            return RANGE
-        elif function.startswith(("torch._utils _rebuild_tensor", "torch._utils _rebuild_qtensor")):
-            return rebuild(arguments)
-        elif function.startswith("torch._utils _rebuild_parameter") and arguments:
-            return arguments[0]
-        return OPAQUE
+        elif function in KNOWN:
+            ops += len(given)
+            if new:
+                plain = function in TRAINER and not function.endswith(ENUM_ENDS) and not given
+                made = Thing("settings") if plain else None
+            else:
+                made = construct(function, given, found)
+            if made is None:
+                found.refused.add(f"{function.replace(' ', '.')} theo cách lạ")
+        return Thing("?") if made is None else made
 
-    def enum(function: str, arguments: tuple[Any, ...]) -> bool:
-        return function.endswith(ENUM_ENDS) and len(arguments) == 1 and type(arguments[0]) is str
-
-    def rebuild(arguments: tuple[Any, ...]) -> Tensor:
-        storage, offset, shape, stride = arguments[:4]
-        if type(storage) is not Storage or type(shape) is not tuple or type(stride) is not tuple:
-            raise Bad("pickle dựng tensor từ thứ không phải storage")
-        if not all(map(is_count, (offset, *shape, *stride))) or len(shape) != len(stride):
-            raise Bad("pickle dựng tensor với số đo vô lý")
-        kind, item, size = storage.kind, ITEM_SIZE[storage.kind], storage.count * ITEM_SIZE[storage.kind]
-        if len(arguments) > 6 and type(arguments[6]) is Name:
-            kind, item = arguments[6], DTYPES.get(arguments[6].partition(" ")[2], item)
-        if kind.endswith(("x2Storage", "x4Storage")):  # nhiều số trong một byte: không đếm được
-            item = 0
-        last = offset + sum((side - 1) * step for side, step in zip(shape, stride, strict=True))
-        if 0 not in shape and (last + 1) * item > size:
-            raise Bad(f"một tensor {show(shape)} vượt ra ngoài storage «{show(storage.key)}»")
-        kind = kind.partition(" ")[2].removesuffix("Storage")
-        return Tensor(kind, shape, ("storage", storage.key, offset, shape, stride))
-
-    def persistent(pid: object) -> Storage:
-        if type(pid) is not tuple or len(pid) not in (5, 6) or pid[0] != "storage":
-            raise Bad("pickle trỏ tới dữ liệu ngoài theo cách lạ")
-        kind, key, count = pid[1], pid[2], pid[4]
-        if type(kind) is not Name or type(key) is not str or not is_count(count):
-            raise Bad("pickle mô tả storage sai")
-        if kind not in ITEM_SIZE:
-            raise Bad(f"lớp storage lạ {show(kind)}", BROKEN)
-        storage = Storage(key, kind, count)
-        if found.storages.setdefault(key, storage) != storage:
-            raise Bad(f"storage «{show(key)}» được mô tả theo hai cách")
-        return storage
-
-    def keep(pairs: list[Any]) -> None:
-        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+    def fill(code: str, items: list[Any]) -> None:
+        target = top()
+        if type(target) is not Thing or target.kind not in {*FILLED_BY[code], "?"}:
+            found.refused.add("bỏ vào một thứ không phải vật chứa")
+            return
+        target.filled = target.filled or bool(items)
+        for key, value in zip(items[::2], items[1::2], strict=True) if code.startswith("SETITEM") else ():
             if type(key) is str and type(value) is Tensor:
                 found.tensors[key] = value
 
@@ -470,10 +626,14 @@ def read_pickle(data: bytes, start: int) -> Pickle:
                 raise Bad(f"pickle có quá {OPCODE_LIMIT} lệnh: không đọc tiếp")
             if code in LITERALS:
                 stack.append(arg)
-                if type(arg) is str and len(found.strings) < OPCODE_LIMIT:
+                if type(arg) is str:
                     found.strings.append(arg)
             elif code in CONSTANTS:
                 stack.append(CONSTANTS[code])
+            elif code in CONTAINERS:
+                stack.append(Thing(CONTAINERS[code]))
+            elif code in BYTES:
+                stack.append(Raw(len(arg)))
             elif code in ("BINPUT", "LONG_BINPUT", "PUT"):
                 if arg > position:
                     raise Bad("pickle đòi bảng nhớ lớn quá mức", DANGER)
@@ -492,41 +652,34 @@ def read_pickle(data: bytes, start: int) -> Pickle:
                 stack.append(items)
             elif code == "TUPLE":
                 stack.append(tuple(to_mark()))
-            elif code in ("LIST", "DICT", "FROZENSET"):
+            elif code in COLLECTED:
                 items = to_mark()
+                stack.append(Thing(COLLECTED[code]))
                 if code == "DICT":
-                    keep(items)
-                stack.append(OPAQUE)
+                    fill("SETITEMS", items)
             elif code in ("APPENDS", "ADDITEMS", "SETITEMS"):
-                items = to_mark()
-                if code == "SETITEMS":
-                    keep(items)
-                top()
+                fill(code, to_mark())
             elif code == "APPEND":
-                stack.pop()
-                top()
+                fill(code, [stack.pop()])
             elif code == "SETITEM":
                 value, key = stack.pop(), stack.pop()
-                keep([key, value])
-                top()
+                fill(code, [key, value])
             elif code == "GLOBAL":  # đọc từ byte thật: pickletools giải mã dấu «\» còn pickle thì không
                 module, name = lines(data, position)
                 stack.append(named(module.decode("ascii"), name.decode("ascii")))
             elif code == "STACK_GLOBAL":
                 name, module = stack.pop(), stack.pop()
                 stack.append(named(module, name))
-            elif code == "REDUCE":
-                arguments, function = stack.pop(), stack.pop()
-                stack.append(call(function, arguments))
-            elif code == "NEWOBJ":
-                arguments, function = stack.pop(), stack.pop()
-                stack.append(call(function, arguments, new=True))
+            elif code in ("REDUCE", "NEWOBJ"):
+                given, function = stack.pop(), stack.pop()
+                stack.append(call(function, given, new=code == "NEWOBJ"))
             elif code == "BUILD":
-                stack.pop()
-                if type(top()) is Name:
-                    found.refused.add(f"sửa {top().replace(' ', '.')} sau khi nhập")
+                state = stack.pop()
+                if not may_build(top(), state):
+                    what = top().replace(" ", ".") if type(top()) is Name else "một thứ"
+                    found.refused.add(f"sửa {what} sau khi nhập hay dựng")
             elif code == "BINPERSID":
-                stack.append(persistent(stack.pop()))
+                stack.append(storage_of(stack.pop(), found))
             elif code == "POP":
                 stack.pop()
             elif code == "POP_MARK":
@@ -536,14 +689,14 @@ def read_pickle(data: bytes, start: int) -> Pickle:
             elif code in ("INST", "OBJ", "NEWOBJ_EX"):  # torch không bao giờ ghi những lệnh này
                 found.refused.add(f"{show(arg).replace(' ', '.')} (lệnh {code})" if arg else f"lệnh {code}")
                 to_mark() if code != "NEWOBJ_EX" else (stack.pop(), stack.pop(), stack.pop())
-                stack.append(OPAQUE)
+                stack.append(Thing("?"))
             elif code == "STOP":
                 found.value = stack.pop()
                 break
             elif code not in ("PROTO", "FRAME"):  # EXT1, PERSID, NEXT_BUFFER, …
                 found.refused.add(f"lệnh {code}")
                 if code != "READONLY_BUFFER":
-                    stack.append(OPAQUE)
+                    stack.append(Thing("?"))
     except (IndexError, KeyError, ValueError, UnicodeError, OverflowError, RecursionError) as error:
         if found.refused:  # lạ trước khi rách: nói điều nặng hơn
             raise Bad(refusal(found), DANGER) from error
@@ -576,6 +729,8 @@ def judge(found: Pickle, where: str, report: Report) -> None:
     elif more := found.names & (TRAINER | NUMPY):
         whose = "lớp của Trainer" if more & TRAINER else "mảng numpy"
         report.add(WARNING, where, f"có {whose}: weights_only=True từ chối; chỉ mở cách khác khi tin nơi gửi")
+    for kind in sorted(found.unchecked):
+        report.add(WARNING, where, f"có tensor {kind}: kích thước bên trong nó không kiểm được nếu không mở")
 
 
 def check_pickle(path: Path, where: str, report: Report) -> dict[str, Tensor]:
@@ -593,7 +748,7 @@ def check_pickle(path: Path, where: str, report: Report) -> dict[str, Tensor]:
             if first.storages:
                 raise Bad("pickle nhắc tới storage mà tệp không có dữ liệu nào")
             report.recognised = True
-            report.facts.append(f"{show(where)}: một pickle đơn, {len(first.names)} tên được nhập")
+            report.fact(f"{show(where)}: một pickle đơn, {len(first.names)} tên được nhập")
             return {}
         parts = [first]
         for _ in range(4):
@@ -630,13 +785,23 @@ def directory_span(stream: BinaryIO, size: int) -> tuple[int, int]:
     end = size - 22
     if tail[-42:-38] == b"PK\6\7" and tail[-98:-94] == b"PK\6\6":
         end = size - 98
-        record, *_, count, length, begin = struct.unpack("<4xQ2H2I4Q", tail[-98:-42])
-        if record != 44 or struct.unpack("<4xIQI", tail[-42:-22]) != (0, end, 1):
+        record, *_, disk, other, here, count, length, begin = struct.unpack("<4xQ2H2I4Q", tail[-98:-42])
+        if record != 44 or disk or other or here != count or struct.unpack("<4xIQI", tail[-42:-22]) != (0, end, 1):
             raise Bad("ZIP64: bản ghi cuối sai")
         if any(a not in (b, top) for a, b, top in zip(stated, (count, length, begin), TOPS, strict=True)):
             raise Bad("ZIP64: hai bản ghi cuối nói khác nhau")
+    elif b"PK\6\7" in tail[-42:-22]:  # nơi chương trình khác tìm bản ghi ZIP64: có thể thành một mục lục khác
+        raise Bad("ZIP64: chỉ tới một bản ghi không nằm ở chỗ của nó")
     if disks or comment or begin + length != end:
         raise Bad("ZIP: mục lục không nằm ngay trước bản ghi cuối")
+    if count > ENTRY_LIMIT:
+        raise Bad(f"ZIP: có {count} mục, quá giới hạn {ENTRY_LIMIT}")
+    stream.seek(begin)
+    directory, place = stream.read(length), 0
+    for _ in range(count):  # zipfile dễ dãi với mục cuối bị cụt, torch thì không
+        place += 46 + sum(struct.unpack_from("<3H", directory, place + 28)) if place + 46 <= length else 46
+    if place != length:
+        raise Bad("ZIP: các mục không lấp đúng mục lục")
     if length > DIRECTORY_LIMIT:
         raise Bad(f"ZIP: mục lục dài {mib(length)}, quá giới hạn {mib(DIRECTORY_LIMIT)}")
     return begin, count
@@ -653,8 +818,13 @@ def check_entry(stream: BinaryIO, info: zipfile.ZipInfo, begin: int) -> int:
     if info.header_offset != begin or len(head) < 30 or head[:4] != b"PK\3\4":
         raise Bad(f"ZIP: {where} không nằm ngay sau mục trước: có chỗ hở hay chồng")
     _, _, flags, method, _, _, crc, packed, full, name, extra = struct.unpack("<4s3H2H3I2H", head)
+    if info.comment or info.volume or (info.external_attr & 0x10 and not info.orig_filename.endswith("/")):
+        raise Bad(f"ZIP: {where} có lời ghi kèm, ở đĩa khác hay bị coi là thư mục: torch không bao giờ ghi thế")
     if info.flag_bits & 1 or method != info.compress_type or method not in (0, 8) or flags != info.flag_bits:
         raise Bad(f"ZIP: {where} nén hay khoá theo cách lạ")
+    written = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437", "surrogateescape")
+    if stream.read(name) != written:
+        raise Bad(f"ZIP: {where}: đầu mục và mục lục gọi nó bằng hai tên")
     end = begin + 30 + name + extra + info.compress_size
     true = (info.CRC, info.compress_size, info.file_size)
     if not flags & 8:
@@ -674,8 +844,8 @@ def check_zip(path: Path, where: str, report: Report) -> dict[str, Tensor]:
     """Soi một tệp ZIP của torch: mục lục, CRC của mọi mục, pickle, storage. ZIP không phải của torch là Bad."""
     with open_regular(path) as stream:
         size = size_of(stream)
-        begin, count = directory_span(stream, size)
         try:
+            begin, count = directory_span(stream, size)
             with zipfile.ZipFile(stream) as archive:
                 entries = archive.infolist()
                 return check_archive(archive, entries, stream, (size, begin, count), where, report)
@@ -721,34 +891,51 @@ def check_archive(
         for info in members.values():
             drain(archive, info)
         raise Bad("là ZIP nhưng không phải của torch.save: không có đúng một data.pkl")
+    if f"{root}/version" not in members:
+        raise Bad("ZIP: thiếu mục version: torch không mở tệp này")
     if f"{root}/constants.pkl" in members:
         raise Bad("TorchScript: bên trong có mã, không chỉ trọng số", DANGER)
-    kept: dict[str, bytes] = {}
+    found, pickled = Pickle(), 0
     for name, info in members.items():
-        pickled = name.endswith(".pkl")
-        if pickled and info.file_size > PICKLE_LIMIT:
-            raise Bad(f"«{show(name)}» lớn hơn giới hạn {mib(PICKLE_LIMIT)}")
-        content = drain(archive, info, pickled)
-        if pickled:
-            kept[name] = content
-    found = Pickle()
-    for name, content in kept.items():
+        if not name.endswith(".pkl"):
+            small = drain(archive, info, keep=info.file_size < 100)
+            check_mark(name.removeprefix(f"{root}/"), small, where, report)
+            continue
+        pickled += info.file_size
+        if pickled > PICKLE_LIMIT:
+            raise Bad(f"các pickle lớn hơn giới hạn {mib(PICKLE_LIMIT)}")
+        content = drain(archive, info, keep=True)
         pickle = read_pickle(content, 0)
         judge(pickle, f"{where} › {name}", report)
         if pickle.end != len(content):
             raise Bad(f"thừa byte sau pickle trong «{show(name)}»")
         found = pickle if name == f"{root}/data.pkl" else found
+    content: dict[str, tuple[int, int]] = {}
     for key, storage in found.storages.items():
         info = members.pop(f"{root}/data/{key}", None)
         if info is None:
             raise Bad(f"thiếu dữ liệu của storage «{show(key)}»")
         if info.file_size != storage.count * ITEM_SIZE[storage.kind]:
             raise Bad(f"storage «{show(key)}» có {info.file_size} byte, pickle nói {storage.count} phần tử")
+        content[key] = (info.CRC, info.file_size)
     stray = [name for name in members if name.startswith(f"{root}/data/")]
     if stray:
         report.add(WARNING, where, f"{len(stray)} mục dữ liệu không tensor nào dùng, như «{show(stray[0])}»")
     describe(report, where, "torch (ZIP, đúng CRC)", found.tensors)
-    return found.tensors
+    return {
+        name: tensor._replace(place=("crc", content[tensor.place[1]], *tensor.place[2:]))
+        for name, tensor in found.tensors.items()
+    }
+
+
+def check_mark(name: str, content: bytes, where: str, report: Report) -> None:
+    """Hai mục nhỏ mà torch tin: phiên bản của dạng tệp, và thứ tự byte của mọi tensor."""
+    if name == "version" and not content.strip().isdigit():
+        raise Bad("ZIP: mục version không phải một số")
+    if name == "byteorder" and content != b"little":
+        if content != b"big":
+            raise Bad("ZIP: mục byteorder không nói thứ tự byte nào")
+        report.add(WARNING, where, "ghi trên máy có thứ tự byte ngược (big)")
 
 
 def drain(archive: zipfile.ZipFile, info: zipfile.ZipInfo, keep: bool = False) -> bytes:
@@ -812,25 +999,47 @@ def check_file(path: Path, where: str, report: Report) -> dict[str, Tensor] | No
     """Soi một tệp theo nội dung; None khi không phải dạng chứa tensor mà ta đọc được."""
     suffix = path.suffix.lower() if "." not in where else Path(where).suffix.lower()
     with open_regular(path) as stream:
-        head = stream.read(4)
-    pickled = suffix in PICKLE_SUFFIXES
-    if suffix == ".safetensors":
-        if head[:2] == b"PK" or (head[:1] == b"\x80" and head[1:2] <= b"\5" and head[2:] != b"\0\0"):
-            check = check_zip if head[:2] == b"PK" else check_pickle
-            guard(report, where, lambda: check(path, where, report))
+        head = stream.read(512)
+    pickled, zipped = suffix in PICKLE_SUFFIXES, head.startswith(b"PK\3\4")
+    begins = head[:1] == b"\x80" and b"\2" <= head[1:2] <= b"\5"  # mở đầu như một pickle
+    if suffix == ".safetensors":  # phần đầu dài đúng cỡ ấy thì cũng mở bằng byte như pickle: byte 0 ở sau mới phân biệt
+        if zipped or (begins and head[5:8] != b"\0\0\0"):
+            guard(report, where, lambda: (check_zip if zipped else check_pickle)(path, where, report))
             raise Bad("đuôi .safetensors mà bên trong có vẻ là pickle hay ZIP")
         return check_safetensors(path, where, report)
-    if head == b"PK\3\4":
+    if is_tar(head):  # torch.load thử tar trước mọi dạng khác, trừ ZIP
+        if pickled or begins:
+            raise Bad("là một tệp tar: torch.load mở những pickle bên trong nó, công cụ này không soi chúng", DANGER)
+        report.add(WARNING, where, "một tệp tar, không soi bên trong: đừng đưa nó cho torch.load")
+        return None
+    if zipped:
         try:
             return check_zip(path, where, report)
         except Bad as error:
-            if pickled or error.level == DANGER:
+            if pickled or error.level == DANGER or holds_pickle(path):
                 raise
             report.add(NOTE, where, "một tệp ZIP khác, không soi bên trong")
             return None
-    if pickled or (head[:1] == b"\x80" and b"\2" <= head[1:2] <= b"\5"):
-        return check_pickle(path, where, report)
-    return None
+    return check_pickle(path, where, report) if pickled or begins else None
+
+
+def is_tar(head: bytes) -> bool:
+    """512 byte đầu có mở được như một tệp tar không: hỏi chính thư viện mà torch.load hỏi."""
+    try:
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    except ValueError:  # thư viện vấp: không biết chắc thì coi là phải
+        return True
+    return True
+
+
+def holds_pickle(path: Path) -> bool:
+    """Mục lục của tệp ZIP có nhắc tới một tệp .pkl không: khi ấy torch.load có thể mở nó, dù tên tệp là gì."""
+    with open_regular(path) as stream:
+        size = size_of(stream)
+        stream.seek(max(0, size - DIRECTORY_LIMIT - 70_000))
+        return b".pkl" in stream.read().lower()
 
 
 def guard(report: Report, where: str, work: Callable[[], Any]) -> Any:
@@ -855,12 +1064,13 @@ def check_folder(folder: str, files: dict[str, Path], tensors: dict[str, dict[st
     def at(name: str) -> str:
         return f"{folder}{name}"
 
-    parsed = {
-        name: guard(report, at(name), lambda path=path: read_json(path))
-        for name, path in files.items()
-        if name.endswith(".json") and name != MANIFEST
-    }
-    weights = {name for name in files if name.endswith(".safetensors") or re.match(r"pytorch_model.*\.bin$", name)}
+    parsed: dict[str, Any] = {}
+    for name, path in files.items():
+        if name.endswith(".json") and name != MANIFEST:
+            content = guard(report, at(name), lambda path=path: read_json(path))
+            needed = name in ("config.json", "tokenizer.json") or name.endswith(".index.json")
+            parsed[name] = content if needed else None  # tệp khác chỉ cần đọc được
+    weights = sorted(name for name in files if name.endswith(".safetensors") or OLD_WEIGHTS.fullmatch(name))
     for name in files:
         if name.startswith(".tmp") or name.endswith((".tmp", ".incomplete")):
             report.add(NOTE, at(name), "tệp tạm còn sót lại sau một lần lưu hay tải dở")
@@ -875,8 +1085,9 @@ def check_folder(folder: str, files: dict[str, Path], tensors: dict[str, dict[st
         if found:
             indexed |= found
     groups: dict[tuple[str, str, str], set[int]] = {}
+    loaded = [name for name in weights if name.endswith(".safetensors")] or weights  # thư viện chọn safetensors
     for name in weights:
-        merged |= tensors.get(name) or {}
+        merged |= (tensors.get(name) or {}) if name in loaded else {}
         if (shard := SHARD.match(name)) is not None:
             groups.setdefault((shard[1], shard[3], shard[4]), set()).add(int(shard[2]))
             if f"{shard[1]}{shard[4]}.index.json" not in files:
@@ -886,7 +1097,7 @@ def check_folder(folder: str, files: dict[str, Path], tensors: dict[str, dict[st
     for (stem, count, suffix), numbers in groups.items():
         if len(numbers) != int(count):
             report.add(BROKEN, at(f"{stem}-*-of-{count}{suffix}"), f"có {len(numbers)} mảnh, tên nói {int(count)}")
-    if {"model.safetensors", "pytorch_model.bin"} <= weights:
+    if {"model.safetensors", "pytorch_model.bin"} <= set(weights):
         report.add(WARNING, at("pytorch_model.bin"), "hai bộ trọng số trong một thư mục: thư viện chọn safetensors")
     config = parsed.get("config.json")
     if "config.json" in parsed and not isinstance(config, dict):
@@ -940,7 +1151,7 @@ def check_index(
 def check_config(config: dict[str, Any], tensors: dict[str, Tensor], where: str, report: Report) -> None:
     """Đối chiếu cấu hình với các tensor."""
     known = {key: config[key] for key in ("model_type", "architectures", "transformers_version") if key in config}
-    report.facts.append(f"{where}: " + show(", ".join(f"{key} = {value}" for key, value in known.items()) or "tự do"))
+    report.fact(f"{where}: " + show(", ".join(f"{key} = {value}" for key, value in known.items()) or "tự do"))
     if "auto_map" in config:
         report.add(WARNING, where, "auto_map: đòi chạy mã kèm theo; đừng bật trust_remote_code với nơi không tin")
     if not tensors or "quantization_config" in config:
@@ -978,17 +1189,20 @@ def check_tie(config: dict[str, Any], tensors: dict[str, Tensor], where: str, re
         if tied is False and embedding is not None:
             report.add(BROKEN, where, "không buộc trọng số mà thiếu lớp đầu ra: nó sẽ thành ngẫu nhiên")
         elif embedding is not None:
-            report.facts.append(f"{where}: lớp đầu ra buộc với embedding{'' if tied else ' (cấu hình không nói)'}")
-    elif tied is True and embedding is not None and not same_data(head, embedding):
+            report.fact(f"{where}: lớp đầu ra buộc với embedding{'' if tied else ' (cấu hình không nói)'}")
+    elif tied is True and embedding is not None and same_data(head, embedding) is False:
         report.add(BROKEN, where, "bảo buộc trọng số, mà lớp đầu ra và embedding trong tệp khác nhau")
     elif embedding is not None:
-        report.facts.append(f"{where}: lớp đầu ra {'buộc với' if tied else 'tách khỏi'} embedding")
+        report.fact(f"{where}: lớp đầu ra {'buộc với' if tied else 'tách khỏi'} embedding")
 
 
-def same_data(one: Tensor, other: Tensor) -> bool:
-    """Hai tensor có cùng kiểu, hình dạng và từng byte không."""
-    if one[:2] != other[:2] or not (isinstance(one.place[0], Path) and isinstance(other.place[0], Path)):
-        return one == other
+def same_data(one: Tensor, other: Tensor) -> bool | None:
+    """Hai tensor có cùng kiểu, hình dạng và từng byte không (trong ZIP: cùng CRC); None khi không biết được."""
+    if one[:2] != other[:2]:
+        return False
+    if not (isinstance(one.place[0], Path) and isinstance(other.place[0], Path)):
+        same = one.place == other.place
+        return same if same or one.place[0] == "crc" == other.place[0] else None
     hashes = []
     for path, begin, end in (one.place, other.place):
         with open_regular(path) as stream:
@@ -1006,7 +1220,7 @@ def check_tokenizer(tokenizer: dict[str, Any], rows: list[int], folder: str, rep
     ids += [token.get("id") if isinstance(token, dict) else None for token in added]
     if not all(map(is_count, ids)):
         raise Bad("có token với id không phải số nguyên")
-    report.facts.append(f"{folder}tokenizer.json: {len(set(ids))} token")
+    report.fact(f"{folder}tokenizer.json: {len(set(ids))} token")
     if rows and ids and max(ids) >= max(rows):
         raise Bad(f"id lớn nhất là {max(ids)} mà embedding chỉ có {max(rows)} hàng")
 
@@ -1076,16 +1290,19 @@ def write_atomically(path: Path, text: str) -> None:
 # --- cả hai
 
 
-def inspect(path: Path | str, manifest: Path | str | None = None) -> Report:
-    """Soi một thư mục hay một tệp. Không chạy, không tải, không ghi gì; không bao giờ ném ngoại lệ."""
+def inspect(path: Path | str, manifest: Path | str | None = None, hashed: bool = False) -> Report:
+    """Soi một thư mục hay một tệp. Không chạy, không tải, không ghi gì; không bao giờ ném ngoại lệ.
+
+    `manifest`: bản kê ở chỗ khác; `hashed`: tính SHA-256 của mọi tệp cả khi không có bản kê để so.
+    """
     report = Report(show(path))
     with warnings.catch_warnings():  # pickletools than phiền về dấu «\\» lạ trong tệp rách: ta nói bằng lời của mình
         warnings.simplefilter("ignore")
-        guard(report, "", lambda: survey(Path(path), Path(manifest) if manifest else None, report))
+        guard(report, "", lambda: survey(Path(path), Path(manifest) if manifest else None, hashed, report))
     return report
 
 
-def survey(path: Path, manifest: Path | None, report: Report) -> None:
+def survey(path: Path, manifest: Path | None, hashed: bool, report: Report) -> None:
     """Phần thân của `inspect`."""
     if not path.exists():
         report.add(NOTE, "", "không có đường dẫn này")
@@ -1095,10 +1312,10 @@ def survey(path: Path, manifest: Path | None, report: Report) -> None:
     listed = os.path.lexists(listing)
     if path.is_dir():
         files = walk(path, report)
-        own = {name for name, real in files.items() if listed and os.path.realpath(listing) == os.path.realpath(real)}
-        files = {name: real for name, real in files.items() if name not in own}
+        lists = {os.path.realpath(listing), os.path.realpath(manifest_of(path))}  # bản kê không thuộc checkpoint
+        files = {name: real for name, real in files.items() if os.path.realpath(real) not in lists}
     else:
-        files, own = {path.name: path}, set()
+        files = {path.name: path}
     tensors: dict[str, dict[str, Tensor]] = {}
     for name, real in files.items():
         found = guard(report, name, lambda name=name, real=real: check_file(real, name, report))
@@ -1107,16 +1324,14 @@ def survey(path: Path, manifest: Path | None, report: Report) -> None:
         if Path(name).suffix.lower() in {".safetensors", *PICKLE_SUFFIXES}:
             report.recognised = True
     if path.is_dir():
-        for folder in sorted({name[: name.rfind("/") + 1] for name in files}):
-            inside = {
-                name[len(folder) :]: real
-                for name, real in files.items()
-                if name.startswith(folder) and "/" not in name[len(folder) :]
-            }
+        folders: dict[str, dict[str, Path]] = {}
+        for name, real in files.items():
+            folders.setdefault(name[: name.rfind("/") + 1], {})[name[name.rfind("/") + 1 :]] = real
+        for folder, inside in sorted(folders.items()):
             own_tensors = {name: tensors[folder + name] for name in inside if folder + name in tensors}
             work = (folder, inside, own_tensors, report)
             guard(report, folder or ".", lambda work=work: check_folder(*work))
-    for name, real in files.items():
+    for name, real in files.items() if listed or hashed else ():
         digest = guard(report, name, lambda real=real: measure(real))
         if digest is not None:
             report.files[name] = digest
@@ -1129,7 +1344,11 @@ def survey(path: Path, manifest: Path | None, report: Report) -> None:
         report.add(BROKEN, str(manifest), "không có bản kê này")
     elif report.recognised:
         bare = any(name.lower().endswith(".safetensors") for name in files)
-        unseen = "một bit lật trong dữ liệu safetensors" if bare else "một tệp lành bị thay bằng tệp lành khác"
+        unseen = (
+            "một bit lật trong dữ liệu hay tên tensor của safetensors"
+            if bare
+            else "một tệp lành bị thay bằng tệp lành khác"
+        )
         report.add(NOTE, "", f"không có bản kê: {unseen} không thấy được")
 
 
@@ -1155,13 +1374,16 @@ def main(words: list[str] | None = None) -> int:
     if args.manifest and not args.write_manifest and not args.manifest.is_file():
         parser.exit(2, f"Không có bản kê {show(args.manifest)}.\n")
     for target in (args.json, args.manifest):
-        if target and (target.is_dir() or not target.absolute().parent.is_dir()):
+        odd = target and os.path.lexists(target) and (target.is_symlink() or not target.is_file())
+        if target and (odd or not target.absolute().parent.is_dir()):
             parser.exit(2, f"Không ghi được {show(target)}: hãy chọn một tệp trong thư mục có sẵn.\n")
     real = Path(os.path.realpath(args.path))
     if args.json and Path(os.path.realpath(args.json)).is_relative_to(real):
         parser.exit(2, f"--json {show(args.json)} nằm trong chính thứ cần soi: hãy chọn chỗ khác.\n")
     listing = args.manifest or manifest_of(real)
-    report = inspect(args.path, listing if os.path.lexists(listing) else None)
+    if args.json and os.path.realpath(args.json) == os.path.realpath(listing):
+        parser.exit(2, f"--json {show(args.json)} là bản kê: hãy chọn tệp khác.\n")
+    report = inspect(args.path, listing if os.path.lexists(listing) else None, args.write_manifest or bool(args.json))
     complaint = ""
     try:
         complaint = write_manifest(listing, report) if args.write_manifest else ""
@@ -1183,6 +1405,10 @@ def main(words: list[str] | None = None) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except OSError as error:  # nơi nhận chữ đã đóng hay đầy
+        sys.stdout = None
+        print(f"Không in hết kết quả: {show(error.strerror)}", file=sys.stderr)
+        sys.exit(1)
     except Exception as error:  # không gì được lọt ra ngoài
         print(f"KHÔNG SOI ĐƯỢC: {type(error).__name__}", file=sys.stderr)
         sys.exit(1)
