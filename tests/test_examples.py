@@ -17,6 +17,7 @@ import notebooks
 import records
 import sections
 from conftest import ROOT, environment
+from preloaded import SERVER
 from run_examples import ways_to_break
 
 SCRIPTS = records.examples()
@@ -24,12 +25,9 @@ NAMES = [script.stem for script in SCRIPTS]
 KEEPERS = [script for script in SCRIPTS if '"--out"' in records.read(script)]  # they keep what they save
 
 
-def run(script: Path, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in its own folder."""
-    command = [sys.executable, script.name, *options]
-    return subprocess.run(
-        command, cwd=script.parent, env=environment(TQDM_DISABLE="1", **env), capture_output=True, encoding="utf-8"
-    )
+def run(script: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in its own folder, in a fork that has torch imported; the records' runs are whole processes."""
+    return SERVER.run(script, list(options), environment(TQDM_DISABLE="1", OMP_NUM_THREADS="2"))
 
 
 def small(script: Path) -> list[str]:
@@ -158,7 +156,8 @@ def test_leaves_foreign_folders_alone(copy):
 def test_says_in_one_line_that_a_package_is_missing(script, tmp_path):
     shutil.copy(script, tmp_path)
     (tmp_path / "torch.py").write_text("raise ImportError('x', name='torch')", encoding="utf-8")
-    done = run(tmp_path / script.name)
+    command = [sys.executable, script.name]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, encoding="utf-8")
     assert done.returncode == 3
     assert "torch" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -552,7 +552,8 @@ def may_build(target: object, state: object) -> bool:
         return is_kind(state, "dict", "OrderedDict")
     if type(target) is NumpyType:  # không kiểu con, không tên trường, không cờ nào
         honest = type(state) is tuple and len(state) in (8, 9) and is_plain(state)
-        return honest and state[2:5] == (None, None, None) and state[7] == 0
+        honest = honest and state[2:5] == (None, None, None) and state[7] == 0
+        return honest and state[5] in (-1, target.size) and state[6] in (-1, 1, 4)
     if is_kind(target, "ndarray"):
         honest = type(state) is tuple and len(state) == 5 and type(state[1]) is tuple and all(map(is_count, state[1]))
         honest = honest and type(state[2]) is NumpyType and type(state[4]) is Raw
@@ -1035,11 +1036,14 @@ def is_tar(head: bytes) -> bool:
 
 
 def holds_pickle(path: Path) -> bool:
-    """Mục lục của tệp ZIP có nhắc tới một tệp .pkl không: khi ấy torch.load có thể mở nó, dù tên tệp là gì."""
+    """Tệp ZIP có nhắc tới một data.pkl ở đâu đó không: khi ấy torch.load có thể mở nó, dù tên tệp là gì."""
     with open_regular(path) as stream:
-        size = size_of(stream)
-        stream.seek(max(0, size - DIRECTORY_LIMIT - 70_000))
-        return b".pkl" in stream.read().lower()
+        before = b""
+        for piece in chunks(stream, 0, size_of(stream)):
+            if b"data.pkl" in (before + piece).lower():
+                return True
+            before = piece[-7:]
+    return False
 
 
 def guard(report: Report, where: str, work: Callable[[], Any]) -> Any:
