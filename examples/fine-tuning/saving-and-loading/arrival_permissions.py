@@ -25,8 +25,10 @@ import zipfile
 from pathlib import Path
 
 TINY = {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128}
+SIZES = {"small": TINY, "tiny": TINY | {"n_layer": 1}}
 NOBODY = 65534  # tài khoản không có quyền gì, trên mọi Linux
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+parser.add_argument("--size", choices=SIZES, default="small", help="cỡ của mô hình")
 parser.add_argument("--json", type=Path, help="ghi kết quả vào tệp này")
 parser.add_argument("--break", dest="damage", choices=("chmod", "links"), help="bỏ một bước chữa")
 args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong notebook: mọi mặc định
@@ -57,7 +59,7 @@ def mode(path):
 # %% Lưu
 print("== Lưu ==")
 torch.manual_seed(0)
-model = GPT2LMHeadModel(GPT2Config(**TINY, bos_token_id=0, eos_token_id=0)).eval().requires_grad_(False)
+model = GPT2LMHeadModel(GPT2Config(**SIZES[args.size], bos_token_id=0, eos_token_id=0)).eval().requires_grad_(False)
 for parameter in model.parameters():  # tensor toàn 0 hay toàn 1: mất rồi tạo lại vẫn "đúng"
     parameter.add_(torch.randn_like(parameter), alpha=0.02)
 saved = {}
@@ -161,7 +163,7 @@ for folder in [*mine, None, *other]:
             print(json.dumps([folder, type(error).__name__, str(error).split("\\n")[0]]))
 """
 shutil.copytree(F, place / "nested/F")  # gói có thêm một tầng thư mục ở ngoài
-PATHS = ("modle", "./modle", "team/modle", "nested")  # ba kiểu gõ sai, và thư mục lồng
+PATHS = ("modle", "./modle", "team/modle", "nested", "nested/F")  # ba kiểu gõ sai, và thư mục lồng
 mine, other = [*(way for way in LINKED if way not in links), *PATHS], [*modes, "no_entry", "parent/model"]
 if not is_root:  # cho chủ tệp đúng những quyền mà người khác có; tệp trước, thư mục chứa nó sau
     paths = [path for name in other for path in (place / name, *(place / name).rglob("*"))]
@@ -222,7 +224,10 @@ checks = {
     "followed": ("chép qua liên kết: tải được", {kinds[way] for way in list(LINKED)[2:]} == {"tải được"}),
     "typo": ("gõ sai đường dẫn: bị coi là tên trên Hub", {kinds[path] for path in PATHS[:3]} == {"OSError"}),
     "strict": ("resolve(strict=True) báo đúng chỗ sai", asked.startswith("FileNotFoundError")),
-    "nested": ("lồng một tầng: không tải được", kinds["nested"] == "ValueError"),
+    "nested": (
+        "lồng một tầng: phải tải tầng trong",
+        (kinds["nested"], kinds["nested/F"]) == ("ValueError", "tải được"),
+    ),
 }
 print(*(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}" for text, passed in checks.values()), sep="\n")
 verdict = {name: passed for name, (_, passed) in checks.items()}
