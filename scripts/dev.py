@@ -37,7 +37,7 @@ CHILD_ENV = {
 ARGPARSE_TEXTS = {
     "usage: ": "cách dùng: ",
     "positional arguments": "tham số",
-    "options": "tùy chọn",
+    "options": "tuỳ chọn",
     "show this help message and exit": "hiện hướng dẫn này rồi thoát",
     "%(prog)s: error: %(message)s\n": "%(prog)s: lỗi: %(message)s\n",
     "argument %(argument_name)s: %(message)s": "%(argument_name)s: %(message)s",
@@ -115,7 +115,7 @@ def ensure_venv() -> None:
     try:
         venv.create(VENV, clear=True, symlinks=os.name != "nt", with_pip=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise Stop(1, f"Không tạo được .venv ({error}). Hãy xóa .venv rồi chạy lại.") from None
+        raise Stop(1, f"Không tạo được .venv ({error}). Hãy xoá .venv rồi chạy lại.") from None
 
 
 def has_stamp(stamp: Path, text: str) -> bool:

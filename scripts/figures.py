@@ -119,6 +119,27 @@ def seen_by_checks(data: dict[str, Any], ways: dict[str, str] = WAYS) -> Any:
     return grid(ways, checks, lambda way, check: not verdicts[way][check])
 
 
+PRETRAINED_WAYS = {
+    "generation": "mất generation_config",
+    "template": "mất chat_template",
+    "weight": "lật một bit",
+}
+PRETRAINED_CHECKS = {
+    "files": "tệp",
+    "weights": "từng bit",
+    "tokenizer": "id",
+    "chat": "hội thoại",
+    "logits": "logits",
+    "generated": "sinh chữ",
+}
+
+
+def seen_in_a_pretrained_folder(data: dict[str, Any]) -> Any:
+    """A grid: each loss of a fine-tuned pretrained model's folder (rows) against each check."""
+    verdicts = {way: data["breaks"][way]["exact"]["checks"] for way in PRETRAINED_WAYS}
+    return grid(PRETRAINED_WAYS, PRETRAINED_CHECKS, lambda way, check: not verdicts[way][check])
+
+
 FAULTS = {
     "renamed": "đổi tên một tensor",
     "bit": "lật một bit",
@@ -331,6 +352,7 @@ DRAWINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "fine-tuning/saving-and-loading/hugging_face_round_trip": bytes_by_file,
     "fine-tuning/saving-and-loading/loading_report": noticed_by_checks,
     "fine-tuning/saving-and-loading/safe_extraction": tools_and_hostile_archives,
+    "fine-tuning/saving-and-loading/pretrained_round_trip": seen_in_a_pretrained_folder,
     "fine-tuning/saving-and-loading/state_dict_round_trip": seen_by_checks,
     "fine-tuning/saving-and-loading/what_is_saved": bytes_by_container,
     "fine-tuning/saving-and-loading/zip_and_ratio": zip_ratio,
