@@ -76,10 +76,11 @@ def same(a, b):
 
 
 def apart(new, old, limit=1e-5):
-    """Logits có lệch quá giới hạn không. «not <=» chứ không phải «>»: NaN so với gì cũng sai, nên phải bị báo."""
+    """Logits có lệch quá giới hạn không. «not <=», không phải «>»: NaN cũng phải bị báo."""
     return not (new - old).abs().max().item() <= limit
 
 
+# %% Phá
 if args.damage == "equal":
     same = torch.equal
 if args.damage == "delta":

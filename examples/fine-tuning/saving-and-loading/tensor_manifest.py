@@ -6,7 +6,7 @@
     python tensor_manifest.py --break tokenizer    # thay tokenizer rồi băm lại tệp: đối chứng phải trượt
     python tensor_manifest.py --break attack       # sửa trọng số, sửa luôn bản kê: đối chứng phải trượt
 
-Tốn (cỡ mặc định): không quá 40 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 60 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
 Cần: pip install torch transformers safetensors tokenizers
 Mã thoát: 0 đã chứng minh; 1 trượt; 2 không bắt đầu được; 3 thiếu gói.
 """
