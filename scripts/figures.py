@@ -347,12 +347,101 @@ def gaps_by_part(data: dict[str, Any]) -> Any:
     return drawing
 
 
+DAMAGES = {
+    "flip_data": "safetensors: lật bit dữ liệu",
+    "flip_header": "safetensors: lật bit phần đầu",
+    "cut": "safetensors: cắt cụt",
+    "append": "safetensors: nối thêm byte",
+    "zero": "safetensors: đuôi toàn số không",
+    "pt_flip": ".pt: lật bit",
+    "pt_cut": ".pt: cắt cụt",
+    "pt_append": ".pt: nối thêm byte",
+    "pt_zero": ".pt: đuôi toàn số không",
+    "flip_config": "config.json: lật bit",
+    "flip_tokenizer": "tokenizer.json: lật bit",
+    "config": "config.json của mô hình khác",
+    "tokenizer": "tokenizer.json khác",
+    "swap": "hai mảnh đổi tên cho nhau",
+    "stale": "mảnh của lần lưu khác",
+    "lost_shard": "mất một mảnh",
+    "lost_file": "mất một tệp",
+}
+INSTRUMENTS = {
+    "error": "lệnh tải ném lỗi",
+    "report": "báo cáo tải",
+    "finite": "NaN, vô cực",
+    "argmax": "argmax",
+    "stats": "trung bình, độ lệch",
+    "d3": "δ > 0,001",
+    "d5": "δ > 0,00001",
+    "d0": "δ ≠ 0",
+    "ids": "dãy id",
+    "bits": "từng bit",
+    "tensors": "SHA-256 tensor",
+    "files": "SHA-256 tệp",
+    "sizes": "cỡ tệp",
+}
+
+
+def share_detected(data: dict[str, Any]) -> Any:
+    """A grid: kinds of damage (rows) against checks (columns); a square's area is the share that the check saw."""
+    exact, approx = data["exact"]["rows"], data["approx"]["rows"]
+    drawing, axes = pyplot.subplots(figsize=(WIDTH - 2.1, 4.9))
+    for row, damage in enumerate(DAMAGES):
+        for column, check in enumerate(INSTRUMENTS):
+            seen = exact[damage][check] if check in exact[damage] else approx[damage][check]["value"]
+            side = 0.9 * (seen / exact[damage]["trials"]) ** 0.5
+            if seen:
+                corner = (column - side / 2, row - side / 2)
+                axes.add_patch(pyplot.Rectangle(corner, side, side, color=ACCENT, linewidth=0))
+            else:
+                axes.scatter(column, row, s=4, color=MUTED, linewidths=0)
+    axes.set_xticks(range(len(INSTRUMENTS)), INSTRUMENTS.values(), rotation=90, fontsize=10)
+    axes.set_yticks(range(len(DAMAGES)), DAMAGES.values(), fontsize=10)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlim(-0.6, len(INSTRUMENTS) - 0.4)
+    axes.set_ylim(len(DAMAGES) - 0.4, -0.6)
+    return drawing
+
+
+BITS = {
+    "sign": "bit dấu",
+    "exponent": "tám bit mũ",
+    "high": "định trị, nửa cao",
+    "low": "định trị, nửa thấp",
+}
+
+
+def gap_by_bit(data: dict[str, Any]) -> Any:
+    """Small multiples: how far the logits moved (powers of ten) when one bit of that kind was flipped."""
+    drawing, panels = pyplot.subplots(len(BITS), 1, figsize=(WIDTH, 5.6), sharex=True, layout="constrained")
+    powers = range(-9, 4)
+    for axes, (kind, name) in zip(panels, BITS.items(), strict=True):
+        share = {int(power): leaf["value"] * 100 for power, leaf in data["approx"]["spread"][kind].items()}
+        colours = [MUTED if power < -5 else ACCENT for power in powers]
+        axes.bar([power + 0.5 for power in powers], [share[power] for power in powers], color=colours, width=0.9)
+        axes.bar([-10.7, 5.2], [share[-10], share[4]], color=[MUTED, ACCENT], width=0.9)
+        axes.axvline(-5, color=INK, linewidth=1, linestyle=(0, (3, 2)))
+        missed = number(data["approx"]["missed"][kind]["value"] * 100, 1)
+        axes.set_title(f"{name}: lọt {missed} %", loc="left", fontsize=11, color=INK)
+        axes.set_ylim(0, 75)
+        axes.set_yticks((0, 50), ("0", "50 %"))
+    labels = {-7: "−7", -5: "−5", -3: "−3", -1: "−1", 1: "1", 3: "3"}
+    panels[-1].set_xticks([-10.7, *labels, 5.2], ["δ = 0", *labels.values(), "NaN"])
+    panels[-1].set_xlabel("luỹ thừa mười của δ")
+    return drawing
+
+
 DRAWINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "fine-tuning/saving-and-loading/detection_table": share_detected,
     "fine-tuning/saving-and-loading/exact_resume": gaps_by_part,
     "fine-tuning/saving-and-loading/hugging_face_round_trip": bytes_by_file,
     "fine-tuning/saving-and-loading/loading_report": noticed_by_checks,
     "fine-tuning/saving-and-loading/safe_extraction": tools_and_hostile_archives,
     "fine-tuning/saving-and-loading/pretrained_round_trip": seen_in_a_pretrained_folder,
+    "fine-tuning/saving-and-loading/silent_damage": gap_by_bit,
     "fine-tuning/saving-and-loading/state_dict_round_trip": seen_by_checks,
     "fine-tuning/saving-and-loading/what_is_saved": bytes_by_container,
     "fine-tuning/saving-and-loading/zip_and_ratio": zip_ratio,
