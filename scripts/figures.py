@@ -119,6 +119,27 @@ def seen_by_checks(data: dict[str, Any], ways: dict[str, str] = WAYS) -> Any:
     return grid(ways, checks, lambda way, check: not verdicts[way][check])
 
 
+PRETRAINED_WAYS = {
+    "generation": "mất generation_config",
+    "template": "mất chat_template",
+    "weight": "lật một bit",
+}
+PRETRAINED_CHECKS = {
+    "files": "tệp",
+    "weights": "từng bit",
+    "tokenizer": "id",
+    "chat": "hội thoại",
+    "logits": "logits",
+    "generated": "sinh chữ",
+}
+
+
+def seen_in_a_pretrained_folder(data: dict[str, Any]) -> Any:
+    """A grid: each loss of a fine-tuned pretrained model's folder (rows) against each check."""
+    verdicts = {way: data["breaks"][way]["exact"]["checks"] for way in PRETRAINED_WAYS}
+    return grid(PRETRAINED_WAYS, PRETRAINED_CHECKS, lambda way, check: not verdicts[way][check])
+
+
 FAULTS = {
     "renamed": "đổi tên một tensor",
     "bit": "lật một bit",
@@ -204,6 +225,56 @@ def tie_and_no_tie(data: dict[str, Any]) -> Any:
     return drawing
 
 
+HOSTILE = {
+    "absolute": "tên tuyệt đối",
+    "dotdot": "tên có «..»",
+    "symlink": "ghi qua liên kết",
+    "hardlink": "ghi qua liên kết cứng",
+    "leak": "liên kết ra ngoài",
+    "fifo": "ống dẫn",
+    "twice": "hai tên giống nhau",
+    "case": "khác hoa thường",
+    "backslash": "gạch chéo ngược",
+    "bomb": "bom nén",
+}
+TOOLS = {
+    "zipfile": "zipfile",
+    "unpack_zip": "shutil, ZIP",
+    "unzip": "unzip",
+    "data": "tarfile, data",
+    "trusted": "tarfile, không lọc",
+    "tar": "tar",
+}
+OUTCOMES = {  # mark, colour of the mark, fill of its disc, edge of its disc
+    "từ chối": ("✓", PAPER, ACCENT, ACCENT),
+    "GHI RA NGOÀI": ("✗", PAPER, INK, INK),
+    "để lại vật lạ": ("!", INK, "none", INK),
+    "mở": ("–", MUTED, "none", MUTED),
+    "lặng lẽ bỏ qua": ("·", MUTED, "none", MUTED),
+}
+
+
+def tools_and_hostile_archives(data: dict[str, Any]) -> Any:
+    """A grid: each hostile archive (rows) against each tool (columns); blank where that format cannot hold it."""
+    own, tools = data["exact"]["own"], data["exact"]["tools"]
+    drawing, axes = pyplot.subplots(figsize=(WIDTH, 0.3 + 0.44 * len(HOSTILE)))
+    for row, name in enumerate(HOSTILE):
+        found = [own[f"{name}.tar.gz"], *(tools[tool].get(name) for tool in TOOLS)]
+        for column, outcome in enumerate(found):
+            if outcome:
+                mark, ink, fill, edge = OUTCOMES[outcome]
+                axes.scatter(column, row, s=230, color=fill, edgecolors=edge)
+                axes.text(column, row, mark, ha="center", va="center_baseline", color=ink)
+    axes.set_xticks(range(len(TOOLS) + 1), ["safe_extract", *TOOLS.values()], rotation=40, ha="left")
+    axes.set_yticks(range(len(HOSTILE)), HOSTILE.values())
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlim(-0.6, len(TOOLS) + 0.6)
+    axes.set_ylim(len(HOSTILE) - 0.4, -0.6)
+    return drawing
+
+
 def zip_ratio(data: dict[str, Any]) -> Any:
     """Two panels of bars: r of a deflated folder by number type, trained beside random; r of each byte by itself."""
     ratios, why = data["approx"]["r"]["deflated"], data["approx"]["why"]
@@ -276,10 +347,101 @@ def gaps_by_part(data: dict[str, Any]) -> Any:
     return drawing
 
 
+DAMAGES = {
+    "flip_data": "safetensors: lật bit dữ liệu",
+    "flip_header": "safetensors: lật bit phần đầu",
+    "cut": "safetensors: cắt cụt",
+    "append": "safetensors: nối thêm byte",
+    "zero": "safetensors: đuôi toàn số không",
+    "pt_flip": ".pt: lật bit",
+    "pt_cut": ".pt: cắt cụt",
+    "pt_append": ".pt: nối thêm byte",
+    "pt_zero": ".pt: đuôi toàn số không",
+    "flip_config": "config.json: lật bit",
+    "flip_tokenizer": "tokenizer.json: lật bit",
+    "config": "config.json của mô hình khác",
+    "tokenizer": "tokenizer.json khác",
+    "swap": "hai mảnh đổi tên cho nhau",
+    "stale": "mảnh của lần lưu khác",
+    "lost_shard": "mất một mảnh",
+    "lost_file": "mất một tệp",
+}
+INSTRUMENTS = {
+    "error": "lệnh tải ném lỗi",
+    "report": "báo cáo tải",
+    "finite": "NaN, vô cực",
+    "argmax": "argmax",
+    "stats": "trung bình, độ lệch",
+    "d3": "δ > 0,001",
+    "d5": "δ > 0,00001",
+    "d0": "δ ≠ 0",
+    "ids": "dãy id",
+    "bits": "từng bit",
+    "tensors": "SHA-256 tensor",
+    "files": "SHA-256 tệp",
+    "sizes": "cỡ tệp",
+}
+
+
+def share_detected(data: dict[str, Any]) -> Any:
+    """A grid: kinds of damage (rows) against checks (columns); a square's area is the share that the check saw."""
+    exact, approx = data["exact"]["rows"], data["approx"]["rows"]
+    drawing, axes = pyplot.subplots(figsize=(WIDTH - 2.1, 4.9))
+    for row, damage in enumerate(DAMAGES):
+        for column, check in enumerate(INSTRUMENTS):
+            seen = exact[damage][check] if check in exact[damage] else approx[damage][check]["value"]
+            side = 0.9 * (seen / exact[damage]["trials"]) ** 0.5
+            if seen:
+                corner = (column - side / 2, row - side / 2)
+                axes.add_patch(pyplot.Rectangle(corner, side, side, color=ACCENT, linewidth=0))
+            else:
+                axes.scatter(column, row, s=4, color=MUTED, linewidths=0)
+    axes.set_xticks(range(len(INSTRUMENTS)), INSTRUMENTS.values(), rotation=90, fontsize=10)
+    axes.set_yticks(range(len(DAMAGES)), DAMAGES.values(), fontsize=10)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlim(-0.6, len(INSTRUMENTS) - 0.4)
+    axes.set_ylim(len(DAMAGES) - 0.4, -0.6)
+    return drawing
+
+
+BITS = {
+    "sign": "bit dấu",
+    "exponent": "tám bit mũ",
+    "high": "định trị, nửa cao",
+    "low": "định trị, nửa thấp",
+}
+
+
+def gap_by_bit(data: dict[str, Any]) -> Any:
+    """Small multiples: how far the logits moved (powers of ten) when one bit of that kind was flipped."""
+    drawing, panels = pyplot.subplots(len(BITS), 1, figsize=(WIDTH, 5.6), sharex=True, layout="constrained")
+    powers = range(-9, 4)
+    for axes, (kind, name) in zip(panels, BITS.items(), strict=True):
+        share = {int(power): leaf["value"] * 100 for power, leaf in data["approx"]["spread"][kind].items()}
+        colours = [MUTED if power < -5 else ACCENT for power in powers]
+        axes.bar([power + 0.5 for power in powers], [share[power] for power in powers], color=colours, width=0.9)
+        axes.bar([-10.7, 5.2], [share[-10], share[4]], color=[MUTED, ACCENT], width=0.9)
+        axes.axvline(-5, color=INK, linewidth=1, linestyle=(0, (3, 2)))
+        missed = number(data["approx"]["missed"][kind]["value"] * 100, 1)
+        axes.set_title(f"{name}: lọt {missed} %", loc="left", fontsize=11, color=INK)
+        axes.set_ylim(0, 75)
+        axes.set_yticks((0, 50), ("0", "50 %"))
+    labels = {-7: "−7", -5: "−5", -3: "−3", -1: "−1", 1: "1", 3: "3"}
+    panels[-1].set_xticks([-10.7, *labels, 5.2], ["δ = 0", *labels.values(), "NaN"])
+    panels[-1].set_xlabel("luỹ thừa mười của δ")
+    return drawing
+
+
 DRAWINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "fine-tuning/saving-and-loading/detection_table": share_detected,
     "fine-tuning/saving-and-loading/exact_resume": gaps_by_part,
     "fine-tuning/saving-and-loading/hugging_face_round_trip": bytes_by_file,
     "fine-tuning/saving-and-loading/loading_report": noticed_by_checks,
+    "fine-tuning/saving-and-loading/safe_extraction": tools_and_hostile_archives,
+    "fine-tuning/saving-and-loading/pretrained_round_trip": seen_in_a_pretrained_folder,
+    "fine-tuning/saving-and-loading/silent_damage": gap_by_bit,
     "fine-tuning/saving-and-loading/state_dict_round_trip": seen_by_checks,
     "fine-tuning/saving-and-loading/what_is_saved": bytes_by_container,
     "fine-tuning/saving-and-loading/zip_and_ratio": zip_ratio,

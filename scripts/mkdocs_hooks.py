@@ -267,7 +267,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     state.pages[page.file.src_uri] = Checked(markdown, first_line, done)
     if not page.meta.get("number") or page.file.src_uri not in state.related:
         return done.markdown
-    shown = [record for record in results.values() if isinstance(record, records.Record)]
+    # A record of another size has the script, and so the place in the strip, of the script's own.
+    shown = [record for record in results.values() if isinstance(record, records.Record) and not record.size]
     minutes = strip.reading_minutes(markdown)
     place = page.file.src_uri
     tools = [tool for tool in page_tools(place, config) if tool.exists()]

@@ -54,8 +54,13 @@ class Record:
 
     @property
     def name(self) -> str:
-        """Name of the workflow: the file name of its script without `.py`."""
-        return self.script.stem
+        """Name of the workflow: the file name of its script without `.py`; a record of another size adds that size."""
+        return ".".join(filter(None, (self.script.stem, self.size)))
+
+    @property
+    def size(self) -> str:
+        """The `--size` that the record was made with; empty for the script's own."""
+        return self.data["provenance"].get("size", "")
 
 
 def digest(text: str) -> str:
@@ -112,7 +117,10 @@ def seal_of(data: dict[str, Any], transcript: str, figure: str) -> str:
 
 
 def paths_of(script: Path, machine: str = "") -> tuple[Path, Path, Path]:
-    """Paths of a script's record, transcript and figure; `machine`: made elsewhere (`X.<machine>.json`)."""
+    """Paths of a script's record, transcript and figure.
+
+    `machine`: made elsewhere (`X.<machine>.json`), or here at another size (`X.<size>.json`).
+    """
     stem = script.stem + (f".{machine}" if machine else "")
     folder = script.parent / "results"
     return folder / f"{stem}.json", folder / f"{stem}.txt", folder / f"{stem}.svg"
@@ -120,7 +128,7 @@ def paths_of(script: Path, machine: str = "") -> tuple[Path, Path, Path]:
 
 def write(script: Path, data: dict[str, Any], transcript: str, figure: str) -> None:
     """Seal and write a record, its transcript and its figure (no figure: none is kept)."""
-    record_path, transcript_path, figure_path = paths_of(script)
+    record_path, transcript_path, figure_path = paths_of(script, data["provenance"].get("size", ""))
     record_path.parent.mkdir(exist_ok=True)
     data = {**data, "seal": seal_of(data, transcript, figure)}
     record_path.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8", newline="\n")
@@ -132,7 +140,7 @@ def write(script: Path, data: dict[str, Any], transcript: str, figure: str) -> N
 
 
 def load(script: Path, root: Path = ROOT, machine: str = "") -> Record:
-    """Read the record of a script and judge it.
+    """Read the record of a script and judge it. One from another machine is never stale, one of another size may be.
 
     Raises RecordError when the script or the record is missing or is not a record at all.
     """
@@ -141,7 +149,7 @@ def load(script: Path, root: Path = ROOT, machine: str = "") -> Record:
     record_path, transcript_path, figure_path = paths_of(script, machine)
     shown = record_path.relative_to(root).as_posix()
     if not record_path.exists():
-        raise RecordError(f"chưa có bản ghi {shown}; {renewal(script)}")
+        raise RecordError(f"chưa có bản ghi {shown}; {renewal(script, machine)}")
     try:
         data = json.loads(read(record_path))
         if data["schema"] != SCHEMA or data["command"] != f"python {script.name}":
@@ -152,10 +160,10 @@ def load(script: Path, root: Path = ROOT, machine: str = "") -> Record:
             raise ValueError(f"thiếu {', '.join(sorted(PROVENANCE - known.keys()))}")
         record = Record(script, data, read(transcript_path), read(figure_path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"bản ghi {shown} không đọc được ({error}); {renewal(script)}") from error
+        raise RecordError(f"bản ghi {shown} không đọc được ({error}); {renewal(script, machine)}") from error
     if data.get("seal") != seal_of(data, record.transcript, record.figure):
-        record.problems.append(f"niêm phong của {shown} đã vỡ: bản ghi bị sửa tay; {renewal(script)}")
-    if not machine:
+        record.problems.append(f"niêm phong của {shown} đã vỡ: bản ghi bị sửa tay; {renewal(script, machine)}")
+    if not machine or record.size:
         source = read(script)
         reasons = [] if known_script == digest(source) else ["script đã đổi"]
         reasons += [] if known.get("tools_sha256") == tools_digest(script) else ["công cụ đi kèm đã đổi"]
@@ -166,13 +174,13 @@ def load(script: Path, root: Path = ROOT, machine: str = "") -> Record:
             if pins.get(name) != known_pins.get(name)
         ]
         if reasons:
-            record.problems.append(f"bản ghi {shown} đã cũ ({', '.join(reasons)}); {renewal(script)}")
+            record.problems.append(f"bản ghi {shown} đã cũ ({', '.join(reasons)}); {renewal(script, machine)}")
     return record
 
 
-def renewal(script: Path) -> str:
+def renewal(script: Path, size: str = "") -> str:
     """The command that renews a record, as an author is told it."""
-    return f"chạy: python3 scripts/dev.py examples {script.stem}"
+    return f"chạy: python3 scripts/dev.py examples {script.stem}{f' --size {size}' if size else ''}"
 
 
 def lookup(data: dict[str, Any], key: str) -> tuple[Any, str]:

@@ -167,10 +167,13 @@ def ways_to_break(source: str) -> list[str]:
     return []
 
 
-def record_of(script: Path, time_limit: float, step: Any, size: str = "") -> tuple[dict[str, Any], str]:
+def record_of(
+    script: Path, time_limit: float, step: Any, size: str = "", breaks: bool = True
+) -> tuple[dict[str, Any], str]:
     """Run a script, then each of its ways to break; the record (unsealed) and the transcript.
 
-    `step()` is called after each run. Raises RunError when a run does not end as it must.
+    `breaks`: no such runs when false. `step()` is called after each run. Raises RunError when a run does not end as it
+    must.
     """
     source = records.read(script)
     pins = records.pins_of(source, records.requirements_pins())
@@ -181,11 +184,11 @@ def record_of(script: Path, time_limit: float, step: Any, size: str = "") -> tup
     main = finish(script, options, 0, time_limit)
     step()
     transcript = [f"$ python {script.name}{''.join(' ' + option for option in options)}", main.output]
-    breaks = {}
-    for way in ways_to_break(source):
+    broken_runs = {}
+    for way in ways_to_break(source) if breaks else ():
         broken = finish(script, [*options, "--break", way], 1, time_limit)
         step()
-        breaks[way] = {"exit_code": broken.exit_code, **parts(broken.data)}
+        broken_runs[way] = {"exit_code": broken.exit_code, **parts(broken.data)}
         transcript += ["", f"$ python {' '.join([script.name, *options, '--break', way])}", broken.output]
     tools = records.tools_digest(script)
     data = {
@@ -193,7 +196,7 @@ def record_of(script: Path, time_limit: float, step: Any, size: str = "") -> tup
         "command": f"python {script.name}",
         "exit_code": main.exit_code,
         **parts(main.data),
-        **({"breaks": breaks} if breaks else {}),
+        **({"breaks": broken_runs} if broken_runs else {}),
         "provenance": {
             "script_sha256": records.digest(source),
             "pins": pins,
@@ -206,6 +209,7 @@ def record_of(script: Path, time_limit: float, step: Any, size: str = "") -> tup
             "wall_seconds": round(main.wall_seconds, 1),
             "peak_rss_mib": round(main.peak_rss_mib),
             "peak_disk_mib": round(main.peak_disk_mib, 1),
+            **({"size": size} if size else {}),
         },
     }
     return data, "\n".join(transcript) + "\n"
@@ -239,11 +243,11 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def renew(script: Path, time_limit: float, step: Any) -> str:
+def renew(script: Path, time_limit: float, step: Any, size: str = "") -> str:
     """Run a script and keep its record; what happened, in a few Vietnamese words."""
-    data, transcript = record_of(script, time_limit, step)
+    data, transcript = record_of(script, time_limit, step, size, breaks=not size)
     try:
-        old = records.load(script)
+        old = records.load(script, machine=size)
     except records.RecordError:
         old = None
     same = old is not None and not any("niêm phong" in problem for problem in old.problems)
@@ -263,13 +267,13 @@ def changed_text(old: records.Record, data: dict[str, Any], transcript: str) -> 
     return record_diff.compare_transcripts(old.data, old.transcript, data, transcript)
 
 
-def check(script: Path, time_limit: float, step: Any, quick: bool) -> str:
+def check(script: Path, time_limit: float, step: Any, quick: bool, size: str = "") -> str:
     """Re-run a script and compare it with its record. Raises RunError with a readable diff."""
-    old = records.load(script)
+    old = records.load(script, machine=size)
     if old.problems:
         raise RunError("\n".join(old.problems))
     small = quick and old.data["provenance"]["wall_seconds"] > QUICK_SECONDS
-    data, transcript = record_of(script, time_limit, step, "tiny" if small else "")
+    data, transcript = record_of(script, time_limit, step, "tiny" if small else size, breaks=not size)
     other = old.data["provenance"][DATA] != data["provenance"][DATA]  # another text: other numbers, the same keys
     lines = record_diff.compare(old.data, data, keys_only=small or other)
     lines += [] if small or other else changed_text(old, data, transcript)
@@ -279,10 +283,10 @@ def check(script: Path, time_limit: float, step: Any, quick: bool) -> str:
     return f"khớp ({why}: mã thoát và khoá)" if why else "khớp"
 
 
-def up_to_date(script: Path) -> bool:
+def up_to_date(script: Path, size: str = "") -> bool:
     """Is there a record, sealed and current?"""
     try:
-        return not records.load(script).problems
+        return not records.load(script, machine=size).problems
     except records.RecordError:
         return False
 
@@ -302,6 +306,7 @@ def main() -> int:
     parser.add_argument("pattern", nargs="?", default="", help="một phần của đường dẫn, ví dụ hugging_face")
     parser.add_argument("--check", action="store_true", help="chạy lại và so với bản ghi, không ghi gì")
     parser.add_argument("--quick", action="store_true", help="cùng --check: script chậm chỉ chạy cỡ nhỏ")
+    parser.add_argument("--size", default="", help="chạy ở cỡ ấy; bản ghi đứng riêng: X.<cỡ>.json")
     parser.add_argument("--force", action="store_true", help="chạy cả script có bản ghi còn mới")
     parser.add_argument("--figures", action="store_true", help="chỉ vẽ lại hình từ bản ghi")
     parser.add_argument("-j", "--jobs", type=int, default=1, help="số script chạy cùng lúc (script đo giờ chạy riêng)")
@@ -317,18 +322,18 @@ def main() -> int:
         for script in chosen:
             print(f"{names[script]}: {'đã vẽ lại' if redraw(script) else 'hình không đổi'}")
         return 0
-    fresh = [script for script in chosen if not (args.check or args.force) and up_to_date(script)]
+    fresh = [script for script in chosen if not (args.check or args.force) and up_to_date(script, args.size)]
     for script in fresh:
         print(f"{names[script]}: bản ghi còn mới (chạy lại: --force)")
     todo = [script for script in chosen if script not in fresh]
-    runs = sum(1 + len(ways_to_break(records.read(script))) for script in todo)
+    runs = sum(1 + (0 if args.size else len(ways_to_break(records.read(script)))) for script in todo)
     failed = 0
     with tqdm(total=runs, unit="lần chạy", disable=not todo, leave=False) as bar:
 
         def work(script: Path) -> str:
             if args.check:
-                return check(script, args.time_limit, bar.update, args.quick)
-            return renew(script, args.time_limit, bar.update)
+                return check(script, args.time_limit, bar.update, args.quick, args.size)
+            return renew(script, args.time_limit, bar.update, args.size)
 
         def report(script: Path, job: Any) -> int:
             try:

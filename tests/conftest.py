@@ -50,6 +50,13 @@ class Project:
         return done.returncode, done.stdout + done.stderr
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of what one script saved run in one worker (`--dist loadgroup`), so that it is saved once."""
+    for item in items:
+        if "saved" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(item.callspec.params["saved"].stem))
+
+
 def environment(**more: str) -> dict[str, str]:
     """The environment of child processes: UTF-8, offline, quiet."""
     return {**os.environ, "PYTHONUTF8": "1", "HF_HUB_OFFLINE": "1", "NO_MKDOCS_2_WARNING": "1", **more}

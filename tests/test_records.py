@@ -126,7 +126,9 @@ def test_a_printed_time_stands_for_its_key():
 
 def test_the_repository_holds_no_stale_record():
     for script in records.examples():
-        assert records.load(script).problems == []
+        for path in script.parent.glob(f"results/{script.stem}*.json"):
+            stem, _, size = path.stem.partition(".")
+            assert stem != script.stem or records.load(script, machine=size).problems == []
 
 
 SCRIPT = '''"""Đo: x.
@@ -195,6 +197,22 @@ def test_a_record_is_made_kept_renewed_and_checked(project):
     assert late.returncode == 1
     assert "quá 2 giây" in late.stdout
     assert examples(project, "no-such-example").returncode == 2
+
+
+def test_a_record_of_another_size_stands_beside(project):
+    script = project.root / "examples/fine-tuning/timing/measure.py"
+    results = script.parent / "results"
+    measuring(script, "0.25", "3")
+    assert examples(project, "measure", "--size", "big").returncode == 0
+    assert sorted(path.name for path in results.iterdir()) == ["measure.big.json", "measure.big.txt"]
+    assert json.loads((results / "measure.big.json").read_text(encoding="utf-8"))["provenance"]["size"] == "big"
+    assert (results / "measure.big.txt").read_text(encoding="utf-8").startswith("$ python measure.py --size big\n")
+    assert examples(project, "measure", "--size", "big", "--check").returncode == 0
+    measuring(script, "0.25", "4")
+    stale = examples(project, "measure", "--size", "big", "--check")
+    assert stale.returncode == 1
+    assert "đã cũ" in stale.stdout
+    assert "examples measure --size big" in stale.stdout
 
 
 def test_check_prints_a_readable_difference(project):

@@ -40,8 +40,8 @@ root = Path((temporary := tempfile.TemporaryDirectory()).name)
 bpe = ByteLevelBPETokenizer()
 bpe.train_from_iterator(["Soi rồi mới mở."], vocab_size=300, special_tokens=["<|endoftext|>"], show_progress=False)
 tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|endoftext|>")
-config = GPT2Config(n_layer=2, n_head=2, n_embd=64, n_positions=128, vocab_size=len(tokenizer))
-config.bos_token_id = config.eos_token_id = tokenizer.eos_token_id
+shape = {"n_layer": 2, "n_head": 2, "n_embd": 64, "n_positions": 128, "vocab_size": len(tokenizer)}
+config = GPT2Config(**shape, bos_token_id=tokenizer.eos_token_id, eos_token_id=tokenizer.eos_token_id)
 
 
 def build(seed):
@@ -165,7 +165,7 @@ checks = {
     "listed": ("có bản kê: thấy mọi chỗ hỏng", all(case["listed"] == 1 for case in cases.values())),
     "unseen": (
         "không bản kê: bỏ sót đúng những loại mà công cụ nói trước",
-        unseen == ["name_bit", "data_bit", "zero_tail", "config_heads", "other_weights"],
+        unseen == ["data_bit", "zero_tail", "config_heads", "other_weights"],
     ),
     "danger": ("tệp gài mã: nói là nguy hiểm", cases["pt_poisoned"]["said"].startswith("NGUY HIỂM")),
     "nothing_ran": ("mã gài trong tệp chưa hề chạy", not ran),

@@ -98,18 +98,30 @@ TRAINER |= {"transformers.training_args_seq2seq Seq2SeqTrainingArguments", "acce
 TRAINER |= {"transformers.trainer_pt_utils AcceleratorConfig", "accelerate.utils.dataclasses DistributedType"}
 TRAINER |= {f"transformers.trainer_utils {name}" for name in ("SchedulerType", "IntervalStrategy", "SaveStrategy")}
 TRAINER |= {f"transformers.trainer_utils {name}" for name in ("HubStrategy", "EvaluationStrategy")}
+TRAINER |= {"transformers.debug_utils DebugOption", "transformers.generation.configuration_utils GenerationConfig"}
 KNOWN = ALLOWED | NUMPY | TRAINER
 BUILTINS = ("set", "frozenset", "list", "dict", "tuple", "bytes", "bytearray", "int", "float", "bool", "str", "complex")
 FACTORIES = {f"{home} {name}" for home in ("builtins", "__builtin__") for name in BUILTINS}
-ENUM_ENDS = ("Names", "Type", "Mode", "Strategy")
+ENUM_ENDS = ("Names", "Type", "Mode", "Strategy", "Option")
 
 EMBEDDING = re.compile(r"(?:^|\.)(?:wte|embed_tokens|word_embeddings|tok_embeddings|embed_in|shared)\.weight$")
 HEAD = re.compile(r"(?:^|\.)(?:lm_head|embed_out)\.weight$")
 LAYER = re.compile(r"^(.*?)(?:^|(?<=\.))(?:h|layers|layer|blocks)\.(\d{1,9})\.")
 SHARD = re.compile(r"^(.+)-(\d{5,9})-of-(\d{5,9})(\.safetensors|\.bin)$")
+PICKLED_BIN = re.compile(
+    r"(?:^|/)(?:(?:pytorch_|adapter_|diffusion_pytorch_)model.*|training_args|optimizer|scheduler)\.bin$"
+)
 OLD_WEIGHTS = re.compile(r"pytorch_model.*\.bin")
+LIBRARY_JSON = re.compile(
+    r"(?:[\w.-]*config|[\w.-]*\.index(?:\.\w+)?|tokenizer|vocab|added_tokens|special_tokens_map|modules|trainer_state)\.json"
+)
+INDEX = re.compile(r"(?P<stem>.+)(?P<end>\.safetensors|\.bin)\.index(?:\.(?P<variant>\w+))?\.json")
 FOREIGN = {".onnx", ".gguf", ".h5", ".msgpack", ".tflite", ".distcp", ".npz", ".keras", ".pb"}
 LOST = "có cấu hình của một mô hình mà không có tệp trọng số nào"
+# Những kiến trúc mà ta biết chắc cấu hình nói gì về tensor; ở kiến trúc khác, lệch chỉ là lời cảnh báo.
+DECODERS = {"gpt2", "gpt_neo", "gpt_neox", "gptj", "codegen", "llama", "mistral", "mixtral", "qwen2", "qwen3", "gemma"}
+DECODERS |= {"gemma2", "phi", "phi3", "opt", "bloom", "falcon", "olmo2", "stablelm", "starcoder2", "smollm3"}
+FAMILIAR = DECODERS | {"bert", "roberta", "xlm-roberta", "distilbert", "electra", "camembert"}
 WIDTH_KEYS = ("embedding_size", "word_embed_proj_dim", "n_embd", "d_model", "hidden_size", "dim", "emb_dim")
 LAYER_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 
@@ -289,6 +301,8 @@ def read_safetensors(path: Path, stream: BinaryIO) -> dict[str, Tensor]:
         raise Bad("__metadata__ phải đi từ chữ sang chữ")
     tensors: dict[str, Tensor] = {}
     for name, info in header.items():
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise Bad(f"tên tensor «{show(name)}» không phải chữ Unicode")
         if not isinstance(info, dict) or info.keys() != {"dtype", "shape", "data_offsets"}:
             raise Bad(f"tensor «{show(name)}»: mô tả thiếu hay thừa mục")
         dtype, shape, span = info["dtype"], info["shape"], info["data_offsets"]
@@ -383,11 +397,11 @@ class NumpyType(NamedTuple):
 class Thing:
     """Một vật mà pickle dựng: chỉ cần biết loại, và đã có gì được bỏ vào chưa."""
 
-    __slots__ = ("filled", "kind")
+    __slots__ = ("filled", "kind", "odd")
 
-    def __init__(self, kind: str, filled: bool = False) -> None:
-        """Loại là chữ: list, dict, set, OrderedDict, …; «?» là thứ đã bị từ chối."""
-        self.kind, self.filled = kind, filled
+    def __init__(self, kind: str) -> None:
+        """Loại: list, dict, set, OrderedDict, …; «?» đã bị từ chối. `odd`: có khoá không phải tên thuộc tính thường."""
+        self.kind, self.filled, self.odd = kind, False, False
 
 
 MARK = Thing("mark")
@@ -437,9 +451,8 @@ def is_plain(value: object) -> bool:
 
 def is_state(value: object) -> bool:
     """Có phải trạng thái mà torch ghi kèm một tensor không: từ điển thuộc tính, một hay hai."""
-    if type(value) is tuple:
-        return len(value) <= 2 and all(part is None or is_kind(part, "dict", "OrderedDict") for part in value)
-    return value is None or is_kind(value, "dict", "OrderedDict")
+    parts = value if type(value) is tuple and len(value) <= 2 else (value,)
+    return all(part is None or (is_kind(part, "dict", "OrderedDict") and not part.odd) for part in parts)
 
 
 def construct(function: Name, given: tuple[Any, ...], found: Pickle) -> Any:
@@ -549,10 +562,11 @@ def storage_of(pid: object, found: Pickle) -> Storage:
 def may_build(target: object, state: object) -> bool:
     """Lệnh BUILD này có như torch, numpy hay Trainer ghi không. Nó sửa được mọi thứ, nên chỉ nhận vài cách."""
     if is_kind(target, "OrderedDict", "settings"):
-        return is_kind(state, "dict", "OrderedDict")
+        return is_kind(state, "dict", "OrderedDict") and not state.odd
     if type(target) is NumpyType:  # không kiểu con, không tên trường, không cờ nào
         honest = type(state) is tuple and len(state) in (8, 9) and is_plain(state)
-        return honest and state[2:5] == (None, None, None) and state[7] == 0
+        honest = honest and state[2:5] == (None, None, None) and state[7] == 0
+        return honest and state[5] in (-1, target.size) and state[6] in (-1, 1, 4)
     if is_kind(target, "ndarray"):
         honest = type(state) is tuple and len(state) == 5 and type(state[1]) is tuple and all(map(is_count, state[1]))
         honest = honest and type(state[2]) is NumpyType and type(state[4]) is Raw
@@ -615,6 +629,8 @@ def read_pickle(data: bytes, start: int) -> Pickle:
             found.refused.add("bỏ vào một thứ không phải vật chứa")
             return
         target.filled = target.filled or bool(items)
+        keys = items[::2] if code.startswith("SETITEM") else ()
+        target.odd = target.odd or any(type(key) is not str or key.startswith("__") for key in keys)
         for key, value in zip(items[::2], items[1::2], strict=True) if code.startswith("SETITEM") else ():
             if type(key) is str and type(value) is Tensor:
                 found.tensors[key] = value
@@ -930,8 +946,8 @@ def check_archive(
 
 def check_mark(name: str, content: bytes, where: str, report: Report) -> None:
     """Hai mục nhỏ mà torch tin: phiên bản của dạng tệp, và thứ tự byte của mọi tensor."""
-    if name == "version" and not content.strip().isdigit():
-        raise Bad("ZIP: mục version không phải một số")
+    if name == "version" and content.strip() not in [b"%d" % number for number in range(1, 11)]:
+        raise Bad("ZIP: mục version không phải một phiên bản mà torch đọc được")
     if name == "byteorder" and content != b"little":
         if content != b"big":
             raise Bad("ZIP: mục byteorder không nói thứ tự byte nào")
@@ -976,10 +992,11 @@ def walk(root: Path, report: Report) -> dict[str, Path]:
                 if stat.S_ISLNK(mode):
                     target = Path(os.path.realpath(target, strict=True))
                     mode = os.lstat(target).st_mode
-                    if not target.is_relative_to(real) or stat.S_ISDIR(mode):
-                        report.add(
-                            BROKEN, name, "liên kết ra ngoài hay tới một thư mục: không đi theo; chép bằng cp -rL"
-                        )
+                    if not target.is_relative_to(real):
+                        report.add(BROKEN, name, "liên kết ra ngoài thư mục: không đi theo; chép bằng cp -rL rồi soi")
+                        continue
+                    if stat.S_ISDIR(mode):
+                        report.add(NOTE, name, "liên kết tới một thư mục ở trong: không đi theo")
                         continue
             except (OSError, ValueError, RuntimeError):
                 report.add(BROKEN, name, "liên kết hỏng, vòng quanh, hay không xem được")
@@ -988,7 +1005,7 @@ def walk(root: Path, report: Report) -> dict[str, Path]:
                 files[name] = target
             elif not stat.S_ISDIR(mode):
                 report.add(BROKEN, name, "không phải tệp thường (ống, thiết bị, …): không mở")
-            elif Path(name).suffix in {".safetensors", ".json", *PICKLE_SUFFIXES}:
+            elif Path(name).suffix in {".safetensors", ".json", ".bin"}:
                 report.add(BROKEN, name, "phải là tệp mà lại là thư mục")
             else:
                 pending.append(f"{name}/")
@@ -1001,6 +1018,8 @@ def check_file(path: Path, where: str, report: Report) -> dict[str, Tensor] | No
     with open_regular(path) as stream:
         head = stream.read(512)
     pickled, zipped = suffix in PICKLE_SUFFIXES, head.startswith(b"PK\3\4")
+    if head.startswith(b"version https://git-lfs") and (pickled or suffix == ".safetensors"):
+        raise Bad("chỉ là con trỏ Git LFS, nội dung thật chưa được tải: git lfs pull")
     begins = head[:1] == b"\x80" and b"\2" <= head[1:2] <= b"\5"  # mở đầu như một pickle
     if suffix == ".safetensors":  # phần đầu dài đúng cỡ ấy thì cũng mở bằng byte như pickle: byte 0 ở sau mới phân biệt
         if zipped or (begins and head[5:8] != b"\0\0\0"):
@@ -1020,7 +1039,15 @@ def check_file(path: Path, where: str, report: Report) -> dict[str, Tensor] | No
                 raise
             report.add(NOTE, where, "một tệp ZIP khác, không soi bên trong")
             return None
-    return check_pickle(path, where, report) if pickled or begins else None
+    if suffix != ".bin" or not head or begins or PICKLED_BIN.search(where):
+        return check_pickle(path, where, report) if pickled or begins else None
+    try:
+        return check_pickle(path, where, report)
+    except Bad as error:  # nhiều chương trình khác cũng ghi .bin; chỉ cần chắc rằng nó không gọi gì
+        if error.level == DANGER:
+            raise
+        report.add(NOTE, where, "một tệp .bin không phải pickle: không soi")
+        return None
 
 
 def is_tar(head: bytes) -> bool:
@@ -1035,11 +1062,27 @@ def is_tar(head: bytes) -> bool:
 
 
 def holds_pickle(path: Path) -> bool:
-    """Mục lục của tệp ZIP có nhắc tới một tệp .pkl không: khi ấy torch.load có thể mở nó, dù tên tệp là gì."""
+    """Tệp ZIP có một data.pkl theo cách torch tìm không: mục lục cuối cùng, dù ở đâu. Có thì torch.load mở được nó."""
     with open_regular(path) as stream:
         size = size_of(stream)
-        stream.seek(max(0, size - DIRECTORY_LIMIT - 70_000))
-        return b".pkl" in stream.read().lower()
+        stream.seek(max(0, size - 70_000))
+        tail = stream.read(70_000)
+        end = tail.rfind(b"PK\5\6")
+        try:
+            count, length, begin = struct.unpack_from("<HII", tail, end + 10)
+            if tail[end - 20 : end - 16] == b"PK\6\7":
+                stream.seek(struct.unpack_from("<Q", tail, end - 12)[0])
+                count, length, begin = struct.unpack("<32x3Q", stream.read(56))
+            stream.seek(begin)
+            directory, place = stream.read(min(length, DIRECTORY_LIMIT)), 0
+            for _ in range(min(count, ENTRY_LIMIT)):
+                name, *more = struct.unpack_from("<3H", directory, place + 28)
+                if directory[place + 46 : place + 46 + name].lower().endswith(b"/data.pkl"):
+                    return True
+                place += 46 + name + sum(more)
+        except (struct.error, OSError, ValueError, OverflowError):  # torch cũng không mở được
+            return False
+    return False
 
 
 def guard(report: Report, where: str, work: Callable[[], Any]) -> Any:
@@ -1058,26 +1101,48 @@ def guard(report: Report, where: str, work: Callable[[], Any]) -> Any:
     return None
 
 
-def check_folder(folder: str, files: dict[str, Path], tensors: dict[str, dict[str, Tensor]], report: Report) -> None:
-    """Đối chiếu các tệp của một thư mục với nhau. `files` và `tensors` theo tên trong thư mục ấy."""
+def check_folder(
+    folder: str, files: dict[str, Path], tensors: dict[str, dict[str, Tensor]], every: list[str], report: Report
+) -> None:
+    """Đối chiếu các tệp của một thư mục với nhau.
+
+    `files` và `tensors` theo tên trong thư mục ấy; `every`: tên mọi tệp ở trong nó và dưới nó.
+    """
 
     def at(name: str) -> str:
         return f"{folder}{name}"
 
     parsed: dict[str, Any] = {}
     for name, path in files.items():
-        if name.endswith(".json") and name != MANIFEST:
+        if name.endswith(".json") and not LIBRARY_JSON.fullmatch(name):
+            try:
+                read_json(path)
+            except (Bad, OSError, MemoryError) as error:
+                report.add(NOTE, at(name), f"{error}; không thư viện nào đọc tệp này để tải mô hình")
+        elif name.endswith(".json"):
             content = guard(report, at(name), lambda path=path: read_json(path))
-            needed = name in ("config.json", "tokenizer.json") or name.endswith(".index.json")
+            if mentions(content, "auto_map"):
+                text = "auto_map: đòi chạy mã kèm theo; đừng bật trust_remote_code với nơi không tin"
+                report.add(WARNING, at(name), text)
+            needed = name in ("config.json", "tokenizer.json", "vocab.json", "added_tokens.json") or INDEX.fullmatch(
+                name
+            )
             parsed[name] = content if needed else None  # tệp khác chỉ cần đọc được
     weights = sorted(name for name in files if name.endswith(".safetensors") or OLD_WEIGHTS.fullmatch(name))
     for name in files:
+        if name.endswith((".py", ".so", ".dll", ".exe", ".sh")):
+            report.add(WARNING, at(name), "một tệp mã: công cụ không đọc nó, và đừng cho chương trình nào chạy nó")
         if name.startswith(".tmp") or name.endswith((".tmp", ".incomplete")):
             report.add(NOTE, at(name), "tệp tạm còn sót lại sau một lần lưu hay tải dở")
     merged: dict[str, Tensor] = {}
     indexed: set[str] = set()
-    for name in sorted(name for name in parsed if name.endswith((".safetensors.index.json", ".bin.index.json"))):
-        whole = name.removesuffix(".index.json")
+    stems: set[str] = set()  # phần đầu của tên các mảnh đã có index.json
+    for name in sorted(parsed):
+        if (match := INDEX.fullmatch(name)) is None:
+            continue
+        stem = match["stem"] + (f".{match['variant']}" if match["variant"] else "")
+        stems.add(stem + match["end"])
+        whole = stem + match["end"]
         if whole in files:
             report.add(BROKEN, at(whole), f"tệp cũ nằm cạnh {name}: thư viện sẽ lặng lẽ tải tệp cũ này")
         found = guard(report, at(name), lambda name=name: check_index(parsed[name], folder, files, tensors, report))
@@ -1090,7 +1155,7 @@ def check_folder(folder: str, files: dict[str, Path], tensors: dict[str, dict[st
         merged |= (tensors.get(name) or {}) if name in loaded else {}
         if (shard := SHARD.match(name)) is not None:
             groups.setdefault((shard[1], shard[3], shard[4]), set()).add(int(shard[2]))
-            if f"{shard[1]}{shard[4]}.index.json" not in files:
+            if shard[1] + shard[4] not in stems:
                 report.add(BROKEN, at(name), "là một mảnh mà không có index.json")
             elif name not in indexed:
                 report.add(BROKEN, at(name), "mảnh lạc: index.json không nhắc tới")
@@ -1107,17 +1172,36 @@ def check_folder(folder: str, files: dict[str, Path], tensors: dict[str, dict[st
             "model_type",
             "architectures",
         }:  # cấu hình của một mô hình, không của gì khác
-            foreign = next((name for name in sorted(files) if Path(name).suffix in FOREIGN), None)
+            foreign = next((name for name in sorted(every) if Path(name).suffix in FOREIGN), None)
             level, text = (WARNING, f"trọng số ở dạng không soi được: {show(foreign)}") if foreign else (BROKEN, LOST)
             report.add(level, at("config.json"), text)
         guard(report, at("config.json"), lambda: check_config(config, merged, at("config.json"), report))
-    elif "model.safetensors" in weights and "trainer_state.json" in files:
-        report.add(BROKEN, at("config.json"), "thiếu: from_pretrained cần nó")
-    elif "model.safetensors" in weights or "tokenizer.json" in files:
+    elif weights and "adapter_config.json" not in files:
         report.add(WARNING, at("config.json"), "không có: from_pretrained không biết kiến trúc")
-    if isinstance(parsed.get("tokenizer.json"), dict):
-        rows = [tensor.shape[0] for name, tensor in merged.items() if EMBEDDING.search(name) and len(tensor.shape) == 2]
-        guard(report, at("tokenizer.json"), lambda: check_tokenizer(parsed["tokenizer.json"], rows, folder, report))
+    rows = [tensor.shape[0] for name, tensor in merged.items() if EMBEDDING.search(name) and len(tensor.shape) == 2]
+    sure = isinstance(config, dict) and config.get("model_type") in FAMILIAR
+    if "tokenizer.json" in parsed:
+        work = (parsed["tokenizer.json"], rows, sure, folder, report)
+        guard(report, at("tokenizer.json"), lambda: check_tokenizer(*work))
+    for name in ("vocab.json", "added_tokens.json"):
+        if isinstance(parsed.get(name), dict):
+            guard(
+                report, at(name), lambda name=name: check_ids(list(parsed[name].values()), rows, sure, at(name), report)
+            )
+
+
+def mentions(content: object, key: str) -> bool:
+    """Có khoá ấy ở tầng nào đó của một JSON không."""
+    pending = [content]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            if key in part:
+                return True
+            pending += part.values()
+        elif isinstance(part, list):
+            pending += part
+    return False
 
 
 def check_index(
@@ -1131,7 +1215,9 @@ def check_index(
     for tensor, name in table.items():
         shards.setdefault(name, set()).add(tensor)
     for name, promised in shards.items():
-        if "/" in name or "\\" in name or "\0" in name or ":" in name or name in ("", ".", ".."):
+        if not name.endswith((".safetensors", ".bin")):
+            report.add(BROKEN, f"{folder}index.json", f"trỏ tới «{show(name)}», không phải tệp trọng số")
+        elif "/" in name or "\\" in name or "\0" in name or ":" in name or name in ("", ".", ".."):
             report.add(DANGER, f"{folder}index.json", f"trỏ tới «{show(name)}»: chỉ được là tên tệp trong thư mục này")
         elif name not in files:
             report.add(BROKEN, f"{folder}{name}", "thiếu mảnh mà index.json nhắc tới")
@@ -1152,17 +1238,16 @@ def check_config(config: dict[str, Any], tensors: dict[str, Tensor], where: str,
     """Đối chiếu cấu hình với các tensor."""
     known = {key: config[key] for key in ("model_type", "architectures", "transformers_version") if key in config}
     report.fact(f"{where}: " + show(", ".join(f"{key} = {value}" for key, value in known.items()) or "tự do"))
-    if "auto_map" in config:
-        report.add(WARNING, where, "auto_map: đòi chạy mã kèm theo; đừng bật trust_remote_code với nơi không tin")
-    if not tensors or "quantization_config" in config:
+    if not tensors or config.keys() & {"quantization_config", "quantization"}:
         return
+    level = BROKEN if config.get("model_type") in FAMILIAR else WARNING
     width = next((config[key] for key in WIDTH_KEYS if is_count(config.get(key))), None)
     for name, tensor in tensors.items():
         if not EMBEDDING.search(name) or len(tensor.shape) != 2 or not is_count(config.get("vocab_size")):
             continue
         if tensor.shape != (config["vocab_size"], width if width is not None else tensor.shape[1]):
             told = f"{config['vocab_size']} × {width}"
-            report.add(BROKEN, where, f"nói {told}, mà «{show(name)}» là {' × '.join(map(str, tensor.shape))}")
+            report.add(level, where, f"nói {told}, mà «{show(name)}» là {' × '.join(map(str, tensor.shape))}")
     stacks: dict[str, set[int]] = {}
     for name in tensors:
         if (layer := LAYER.match(name)) is not None:
@@ -1173,8 +1258,29 @@ def check_config(config: dict[str, Any], tensors: dict[str, Tensor], where: str,
         extra = config.get("num_nextn_predict_layers")
         allowed = told + (extra if is_count(extra) else 0)
         if not told <= max(longest) + 1 <= allowed or len(longest) != max(longest) + 1:
-            report.add(BROKEN, where, f"nói {told} lớp, các tensor có {len(longest)} lớp, cao nhất là {max(longest)}")
-    check_tie(config, tensors, where, report)
+            report.add(level, where, f"nói {told} lớp, các tensor có {len(longest)} lớp, cao nhất là {max(longest)}")
+    if level == BROKEN:
+        check_names(tensors, stacks, where, report)
+        for key in ("vocab_size", *WIDTH_KEYS, *LAYER_KEYS):
+            if key in config and not is_count(config[key]) and (key == "vocab_size" or config[key] is not None):
+                report.add(BROKEN, where, f"{key} không phải một số đếm")
+    if config.get("model_type") in DECODERS:
+        check_tie(config, tensors, where, report)
+
+
+def check_names(tensors: dict[str, Tensor], stacks: dict[str, set[int]], where: str, report: Report) -> None:
+    """Ở kiến trúc quen, lớp nào cũng có cùng những tensor: một tên lạ ở một lớp là tên bị hỏng, hay tensor bị mất."""
+    for prefix, layers in stacks.items():
+        own: dict[int, set[str]] = {number: set() for number in layers}
+        for name in tensors:
+            if (layer := LAYER.match(name)) is not None and layer[1] == prefix:
+                own[int(layer[2])].add(name[layer.end() :])
+        if odd := sorted(set.union(*own.values()) - set.intersection(*own.values())):
+            report.add(
+                BROKEN, where, f"các lớp không cùng những tensor: «{show(odd[0])}» có ở lớp này mà thiếu ở lớp khác"
+            )
+    if not any(EMBEDDING.search(name) for name in tensors):
+        report.add(BROKEN, where, "không thấy embedding của token")
 
 
 def check_tie(config: dict[str, Any], tensors: dict[str, Tensor], where: str, report: Report) -> None:
@@ -1190,6 +1296,8 @@ def check_tie(config: dict[str, Any], tensors: dict[str, Tensor], where: str, re
             report.add(BROKEN, where, "không buộc trọng số mà thiếu lớp đầu ra: nó sẽ thành ngẫu nhiên")
         elif embedding is not None:
             report.fact(f"{where}: lớp đầu ra buộc với embedding{'' if tied else ' (cấu hình không nói)'}")
+    elif len(head.shape) == 2 and is_count(config.get("vocab_size")) and head.shape[0] != config["vocab_size"]:
+        report.add(BROKEN, where, f"nói {config['vocab_size']} token, mà lớp đầu ra có {head.shape[0]} hàng")
     elif tied is True and embedding is not None and same_data(head, embedding) is False:
         report.add(BROKEN, where, "bảo buộc trọng số, mà lớp đầu ra và embedding trong tệp khác nhau")
     elif embedding is not None:
@@ -1210,19 +1318,28 @@ def same_data(one: Tensor, other: Tensor) -> bool | None:
     return hashes[0] == hashes[1]
 
 
-def check_tokenizer(tokenizer: dict[str, Any], rows: list[int], folder: str, report: Report) -> None:
+def check_tokenizer(tokenizer: Any, rows: list[int], sure: bool, folder: str, report: Report) -> None:
     """Mọi id của tokenizer phải có hàng trong embedding."""
-    model, added = tokenizer.get("model"), tokenizer.get("added_tokens", [])
+    model = tokenizer.get("model") if isinstance(tokenizer, dict) else None
     vocab = model.get("vocab") if isinstance(model, dict) else None
+    added = tokenizer.get("added_tokens", []) if isinstance(tokenizer, dict) else None
     if not isinstance(vocab, dict | list) or not isinstance(added, list):
         raise Bad("không có từ vựng đọc được")
     ids = list(vocab.values()) if isinstance(vocab, dict) else list(range(len(vocab)))
+    if len(set(map(str, ids))) != len(ids):
+        report.add(WARNING, f"{folder}tokenizer.json", "hai token khác nhau mang cùng một id")
     ids += [token.get("id") if isinstance(token, dict) else None for token in added]
+    check_ids(ids, rows, sure, f"{folder}tokenizer.json", report)
+    report.fact(f"{folder}tokenizer.json: {len(set(ids))} token")
+
+
+def check_ids(ids: list[Any], rows: list[int], sure: bool, where: str, report: Report) -> None:
+    """Id nào cũng là số đếm và có hàng trong embedding; `sure`: kiến trúc quen, lệch là hỏng chứ không chỉ đáng ngờ."""
     if not all(map(is_count, ids)):
         raise Bad("có token với id không phải số nguyên")
-    report.fact(f"{folder}tokenizer.json: {len(set(ids))} token")
     if rows and ids and max(ids) >= max(rows):
-        raise Bad(f"id lớn nhất là {max(ids)} mà embedding chỉ có {max(rows)} hàng")
+        text = f"id lớn nhất là {max(ids)} mà embedding chỉ có {max(rows)} hàng"
+        report.add(BROKEN if sure else WARNING, where, text)
 
 
 # --- bản kê
@@ -1321,7 +1438,7 @@ def survey(path: Path, manifest: Path | None, hashed: bool, report: Report) -> N
         found = guard(report, name, lambda name=name, real=real: check_file(real, name, report))
         if found is not None:
             tensors[name] = found
-        if Path(name).suffix.lower() in {".safetensors", *PICKLE_SUFFIXES}:
+        if Path(name).suffix.lower() in {".safetensors", *PICKLE_SUFFIXES} - {".bin"}:
             report.recognised = True
     if path.is_dir():
         folders: dict[str, dict[str, Path]] = {}
@@ -1329,7 +1446,8 @@ def survey(path: Path, manifest: Path | None, hashed: bool, report: Report) -> N
             folders.setdefault(name[: name.rfind("/") + 1], {})[name[name.rfind("/") + 1 :]] = real
         for folder, inside in sorted(folders.items()):
             own_tensors = {name: tensors[folder + name] for name in inside if folder + name in tensors}
-            work = (folder, inside, own_tensors, report)
+            every = [name for name in files if name.startswith(folder)] if "config.json" in inside else []
+            work = (folder, inside, own_tensors, every, report)
             guard(report, folder or ".", lambda work=work: check_folder(*work))
     for name, real in files.items() if listed or hashed else ():
         digest = guard(report, name, lambda real=real: measure(real))
@@ -1390,10 +1508,12 @@ def main(words: list[str] | None = None) -> int:
         if args.json:
             result = {"path": report.path, "exit_code": report.exit_code, "verdict": report.verdict}
             result |= {"facts": report.facts, "findings": [finding._asdict() for finding in report.findings]}
-            write_atomically(args.json, json.dumps({**result, "files": report.files}, indent=1) + "\n")
+            files = {printable(name): known for name, known in report.files.items()}
+            write_atomically(args.json, json.dumps({**result, "files": files}, indent=1) + "\n")
     except OSError as error:
         parser.exit(2, f"Không ghi được: {show(error)}\n")
-    print(*report.facts, sep="\n")
+    for fact in report.facts:
+        print(fact)
     for finding in report.findings:
         print(f"{finding.level:<9}  {finding.where + ': ' if finding.where else ''}{finding.text}")
     print(report.verdict, *([complaint] if complaint else []), sep="\n")
