@@ -10,7 +10,7 @@ from typing import Any
 
 import matplotlib
 
-from values import number
+from values import number, show
 
 matplotlib.use("svg")
 from matplotlib import pyplot
@@ -431,6 +431,31 @@ def gap_by_bit(data: dict[str, Any]) -> Any:
     labels = {-7: "−7", -5: "−5", -3: "−3", -1: "−1", 1: "1", 3: "3"}
     panels[-1].set_xticks([-10.7, *labels, 5.2], ["δ = 0", *labels.values(), "NaN"])
     panels[-1].set_xlabel("luỹ thừa mười của δ")
+
+
+def computed_and_published(data: dict[str, Any]) -> Any:
+    """Two panels: each model's compute by the formula and as published (log axis); use of the peak, from GPU-hours."""
+    exact = data["exact"]
+    models = sorted(exact["models"].items(), key=lambda item: item[1]["flops"])
+    drawing, (above, below) = pyplot.subplots(
+        2, figsize=(WIDTH, 4.8), height_ratios=(6, 3), gridspec_kw={"hspace": 0.6}
+    )
+    flops = [model["flops"] for _, model in models]
+    above.scatter(flops, range(len(models)), s=45, color=ACCENT, label="theo công thức", zorder=3)
+    told = [(exact["known"].get(key, {}).get("flops"), row) for row, (key, _) in enumerate(models)]
+    known = [(flops, row) for flops, row in told if flops]
+    above.scatter(*zip(*known, strict=True), s=150, facecolors="none", edgecolors=INK, label="công bố")
+    above.set_yticks(range(len(models)), [model["name"] for _, model in models])
+    above.set_xscale("log")
+    above.xaxis.set_major_formatter(lambda value, _: show(value, ".0e").partition("·")[2])
+    above.set_xlabel("FLOP (thang logarit)")
+    above.legend(frameon=False, loc="lower right")
+    rates = sorted((rate * 100, exact["models"][key]["name"]) for key, rate in exact["implied"].items())
+    bars = below.barh([name for _, name in rates], [rate for rate, _ in rates], color=ACCENT, height=0.6)
+    below.bar_label(bars, [f"{number(rate, 0)} %" for rate, _ in rates], padding=4)
+    below.set_xlim(0, 100)
+    below.set_title("hiệu suất suy ra từ giờ GPU", loc="left", fontsize=11)
+    bare(below)
     return drawing
 
 
@@ -448,6 +473,7 @@ DRAWINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "fine-tuning/saving-and-loading/own_model_state_dict": lambda data: seen_by_checks(data, OWN_WAYS),
     "fine-tuning/saving-and-loading/best_weights": best_and_last,
     "fine-tuning/saving-and-loading/tied_weights": tie_and_no_tie,
+    "pretraining/what-is-pretraining/training_cost": computed_and_published,
 }
 
 

@@ -41,7 +41,7 @@ def card(record: Record, base: str, opened: bool) -> str:
     """
     known = record.data["provenance"]
     stem = f"{base}/{record.name}" if base != "." else record.name
-    versions = ", ".join(f"{name} {version}" for name, version in known["pins"].items())
+    versions = [f"{name} {version}" for name, version in known["pins"].items()]
     year, month, day = known["date"].split("-")
     facts = {
         "Thời gian": show(known["wall_seconds"], ".0s"),
@@ -49,13 +49,14 @@ def card(record: Record, base: str, opened: bool) -> str:
         "Đĩa": show(known["peak_disk_mib"] * 2**20, ".0MiB"),
         "Máy": f"{known['cpu']}, {known['threads']} luồng",
         "Chạy lần cuối": f"{int(day)}.{int(month)}.{year}",
-        "Phiên bản": f"Python {known['python']}, {versions}",
+        "Phiên bản": ", ".join([f"Python {known['python']}", *versions]),
     }
     rows = "".join(f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts.items())
     script = read(record.script)
     summary = sections.docstring_of(script).partition("\n")[0].rstrip(".")
     cost = f"{facts['Thời gian']} · {facts['Bộ nhớ đỉnh']}"
     lines = number(len(script.splitlines()))
+    install = [fenced(install_lines(known["pins"]), "bash", "Cài đúng phiên bản đã chạy")] if versions else []
     return "\n\n".join(
         [
             f'<details class="run" markdown{" open" if opened else ""}>',
@@ -63,7 +64,7 @@ def card(record: Record, base: str, opened: bool) -> str:
             f'<dl class="run-facts">{rows}</dl>',
             f"[Tải script]({stem}.py){{ .md-button download }} [Chép cả script ({lines} dòng)]({stem}.py){{ .md-button "
             f"data-copy }} [Mở notebook]({stem}.ipynb){{ .md-button }} [Bản ghi lần chạy]({stem}.txt){{ .md-button }}",
-            fenced(install_lines(known["pins"]), "bash", "Cài đúng phiên bản đã chạy"),
+            *install,
             "</details>",
         ]
     )

@@ -10,8 +10,10 @@ import re
 from typing import Any
 
 BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
-# [.decimals][unit], for example "MiB", ".2MiB", ".1f", "%", ".2e"; "pass" shows a verdict.
-FORMAT = re.compile(r"(?:\.(\d))?(B|KiB|MiB|GiB|kB|MB|GB|%|f|e|s)?")
+WORDS = {12: "nghìn tỷ", 9: "tỷ", 6: "triệu"}  # power of ten -> its name
+# [.decimals][unit], for example "MiB", ".2MiB", ".1f", "%", ".2e"; "w" is for a number of any size, to be read (175 tỷ;
+# ".4w": four digits); "pass" shows a verdict.
+FORMAT = re.compile(r"(?:\.(\d))?(B|KiB|MiB|GiB|kB|MB|GB|%|f|e|s|w)?")
 CONDITION = re.compile(r"(=|!=|<=|>=|<|>) (.+)")
 SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
@@ -27,6 +29,17 @@ def number(value: float, decimals: int | None = None) -> str:
     else:
         text = f"{value:,.{decimals}f}"
     return text.translate(str.maketrans(",.", ".,")).replace("-", "−")
+
+
+def readable(value: float, digits: int = 3) -> str:
+    """A number of any size, to be read: 9,12·10⁻⁷; 5,22; 221.071; 14,8 nghìn tỷ. calculator.js writes the same."""
+    if value and not 1e-3 <= abs(value) < 1e15:
+        return show(value, f".{digits - 1}e")
+    if 1e3 <= abs(value) < 1e6:
+        return number(value, 0)
+    power = next((power for power in WORDS if abs(value) >= 10**power), 0)
+    text = number(float(f"{value / 10**power:.{digits}g}"))
+    return f"{text} {WORDS[power]}" if power else text
 
 
 def scaled(value: Any, form: str) -> Any:
@@ -61,6 +74,8 @@ def show(value: Any, form: str = "") -> str:
     if unit == "e" and value:
         mantissa, exponent = f"{value:.{1 if decimals is None else decimals}e}".split("e")
         return f"{mantissa.replace('.', ',')}·10{str(int(exponent)).translate(SUPERSCRIPT)}"
+    if unit == "w":
+        return readable(value, decimals or 3)
     if unit == "%":
         return number(value * 100, 1 if decimals is None else decimals) + " %"
     if unit == "s":

@@ -104,17 +104,17 @@ def new_lesson(project: Project, *words: str) -> subprocess.CompletedProcess[str
 
 
 def test_a_new_lesson_fails_until_it_is_written(project):
-    done = new_lesson(project, "pretraining", "what-is-pretraining")
+    done = new_lesson(project, "pretraining", "one-more")
     assert done.returncode == 0, done.stderr
-    page = "docs/pretraining/what-is-pretraining/index.md"
+    page = "docs/pretraining/one-more/index.md"
     assert (project.root / page).exists()
-    script = project.root / "examples/pretraining/what-is-pretraining/what_is_pretraining.py"
+    script = project.root / "examples/pretraining/one-more/one_more.py"
     assert subprocess.run([sys.executable, str(script)], capture_output=True).returncode == 1
     code, output = project.build()
     assert code != 0
     assert re.search(rf"{re.escape(page)}:\d+: .*còn phải viết", output), output
     assert "06.00" in output
-    again = new_lesson(project, "pretraining", "what-is-pretraining")
+    again = new_lesson(project, "pretraining", "one-more")
     assert again.returncode == 2
     assert len(again.stderr.strip().splitlines()) == 1
 

@@ -8,6 +8,7 @@ import re
 import pytest
 from bs4 import BeautifulSoup
 
+import values
 from conftest import ROOT
 from links import broken
 
@@ -166,3 +167,82 @@ def test_tabs_stay_on_the_chosen_framework(browser, address):
     tab.reload()
     assert tab.get_by_text("Lưu từ điển trạng thái").is_visible()
     context.close()
+
+
+COST = "/pretraining/what-is-pretraining/"
+needs_cost = pytest.mark.skipif(COST not in PAGES, reason="the page with the calculator is not written")
+
+
+@needs_cost
+def test_the_calculator_gives_the_numbers_of_its_script(browser, address):
+    path = ROOT / f"examples{COST}results/training_cost.json"
+    record = json.loads(path.read_text(encoding="utf-8"))["exact"]
+    context = browser.new_context()
+    tab = context.new_page()
+    tab.add_init_script(
+        """window.moved = 0
+        const add = list => list.getEntries().forEach(entry => window.moved += entry.value)
+        new PerformanceObserver(add).observe({type: "layout-shift", buffered: true})"""
+    )
+    home = "http://127.0.0.1:8000"  # the theme's instant navigation works at the site's own address
+    tab.route(f"{home}/**", lambda route: route.continue_(url=route.request.url.replace(home, address)))
+    tab.goto(f"{home}/", wait_until="networkidle")
+    tab.evaluate("window.stayed = true")
+    tab.evaluate("path => document.querySelector(`.md-nav--primary a[href*='${path}']`).click()", COST[1:])
+    form = tab.locator("form.calculator.ready")
+    form.wait_for()
+    assert tab.evaluate("window.stayed")  # not loaded anew: the theme ran the page's script
+    tab.goto(address + COST)
+    form.wait_for()
+    assert tab.evaluate("window.moved") < 0.01
+
+    def results():
+        tab.wait_for_timeout(300)
+        cells = form.locator("data").evaluate_all(
+            "cells => cells.map(cell => [cell.dataset.key, cell.value, cell.innerText])"
+        )
+        return {key: (float(value), text) for key, value, text in cells}
+
+    for name, model in record["models"].items():
+        form.locator("[name=model]").select_option(name)
+        expected = {key: (model[key], values.show(model[key], "w")) for key in results()}
+        assert results() == expected
+    for n, d in (
+        ("175e9", "300 tỷ"),
+        ("175.000.000.000", "0,3 nghìn tỷ"),
+        ("175 tỉ", "300000000000"),
+        ("175B", "300b"),
+    ):
+        form.locator("[name=n]").fill(n)
+        form.locator("[name=d]").fill(d)
+        assert results()["flops"][0] == record["models"]["gpt3"]["flops"]
+        assert form.locator("[name=model]").input_value() == ""
+    for share in ("0,4", "0.4", "40 %", "40%"):
+        form.locator("[name=utilisation]").fill(share)
+        assert results()["gpu_hours"][0] == record["models"]["gpt3"]["gpu_hours"]
+    form.locator("[name=d]").fill("")
+    assert results()["ratio"][0] == record["models"]["chinchilla"]["ratio"]
+    form.locator("[name=gpu]").select_option("A100")
+    assert results()["gpu_hours"][0] > record["models"]["gpt3"]["gpu_hours"]
+    for wrong in ("", "abc", "-1", "1,2,3", "12 con", "0"):
+        form.locator("[name=n]").fill(wrong)
+        assert {text for _, text in results().values()} == {"–"}
+        assert form.locator("[name=n]").get_attribute("aria-invalid") == "true"
+    context.close()
+
+
+@needs_cost
+def test_the_costs_stand_without_javascript(browser, address):
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(address + COST)
+    assert tab.locator("table", has_text="DeepSeek-V3").first.is_visible()
+    assert not tab.locator("form.calculator").is_visible()
+    context.close()
+
+
+@needs_cost
+def test_only_its_page_loads_the_calculator(site):
+    pages = [page for page in PAGES if "calculator.js" in (site / page.lstrip("/") / "index.html").read_text("utf-8")]
+    assert pages == [COST]
+    assert (site / "assets/calculator.js").stat().st_size <= 3 * 1024
