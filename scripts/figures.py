@@ -431,6 +431,7 @@ def gap_by_bit(data: dict[str, Any]) -> Any:
     labels = {-7: "−7", -5: "−5", -3: "−3", -1: "−1", 1: "1", 3: "3"}
     panels[-1].set_xticks([-10.7, *labels, 5.2], ["δ = 0", *labels.values(), "NaN"])
     panels[-1].set_xlabel("luỹ thừa mười của δ")
+    return drawing
 
 
 def computed_and_published(data: dict[str, Any]) -> Any:
@@ -459,6 +460,43 @@ def computed_and_published(data: dict[str, Any]) -> Any:
     return drawing
 
 
+PREPARATION = {
+    "raw": "văn bản thô",
+    "normalised": "chuẩn hoá",
+    "exact": "bỏ trùng hệt",
+    "near": "bỏ gần trùng",
+    "filtered": "lọc",
+    "masked": "che",
+    "split": "chia, so lộ",
+}
+
+
+def left_after_each_step(data: dict[str, Any]) -> Any:
+    """Two panels: characters and documents left after each step; share of test documents that training has seen."""
+    steps, leaks = data["exact"]["steps"], data["exact"]["leaks"]
+    train, test = steps["train"], steps["test"]
+    steps = {**steps, "split": {key: train[key] + test[key] for key in train}}
+    drawing, (above, below) = pyplot.subplots(
+        2, figsize=(WIDTH, 4.8), height_ratios=(7, 3), gridspec_kw={"hspace": 0.3}
+    )
+    sizes = [steps[step]["characters"] for step in PREPARATION]
+    bars = above.barh(list(PREPARATION.values()), sizes, color=MUTED, height=0.66)
+    above.barh("chia, so lộ", train["characters"], color=ACCENT, height=0.66)
+    above.bar_label(bars, [number(size) for size in sizes], padding=4)
+    above.set_xlim(right=max(sizes) * 1.25)
+    above.set_title("số ký tự còn lại (màu: để huấn luyện)", fontsize=10, loc="left")
+    rows = {"trước khi làm sạch": leaks["before"], "sau khi làm sạch": leaks["after"]}
+    shares = [100 * row["leaking"] / row["test"] for row in rows.values()] + [0.0]
+    bars = below.barh([*rows, "bỏ tài liệu lộ"], shares, color=ACCENT, height=0.66)
+    below.bar_label(bars, [f"{number(share, 0)} %" for share in shares], padding=4)
+    below.set_xlim(0, 100)
+    below.set_title("phần tài liệu kiểm thử bị lộ", fontsize=10, loc="left")
+    for axes in (above, below):
+        axes.invert_yaxis()
+        bare(axes)
+    return drawing
+
+
 DRAWINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "fine-tuning/saving-and-loading/detection_table": share_detected,
     "fine-tuning/saving-and-loading/exact_resume": gaps_by_part,
@@ -473,6 +511,7 @@ DRAWINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "fine-tuning/saving-and-loading/own_model_state_dict": lambda data: seen_by_checks(data, OWN_WAYS),
     "fine-tuning/saving-and-loading/best_weights": best_and_last,
     "fine-tuning/saving-and-loading/tied_weights": tie_and_no_tie,
+    "pretraining/what-is-pretraining/data_preparation": left_after_each_step,
     "pretraining/what-is-pretraining/training_cost": computed_and_published,
 }
 

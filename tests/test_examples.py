@@ -290,6 +290,24 @@ def test_a_pretrained_model_by_its_name_its_commit_or_its_folder(hub, tmp_path):
         assert done.stderr.strip().splitlines()[-1].startswith(f"Không tải được {model}")
 
 
+def test_a_text_of_ones_own(tmp_path):
+    """Long and UTF-8: prepared; another encoding, too short or missing: one line; so is a package that is not there."""
+    shutil.copy(named("data_preparation"), tmp_path)
+    script = tmp_path / "data_preparation.py"
+    guides = sorted((ROOT / "docs/fine-tuning").rglob("*.md"))
+    (tmp_path / "mine.txt").write_text("\n\n".join(map(records.read, guides)), encoding="utf-8")
+    (tmp_path / "cp1258.txt").write_bytes("Tiếng Vit ".encode("latin-1", "replace") * 9999 + b"\xea")
+    (tmp_path / "short.txt").write_text("Ngắn quá.", encoding="utf-8")
+    assert run(script, "--text", "mine.txt", "--json", "mine.json").returncode == 0
+    for text in ("cp1258.txt", "short.txt", "missing.txt", "."):
+        done = run(script, "--text", text, "--json", "none.json")
+        assert done.returncode == 2
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert not (tmp_path / "none.json").exists()
+    (tmp_path / "tokenizers.py").write_text("raise ImportError('x', name='tokenizers')", encoding="utf-8")
+    assert run(script).returncode == 3
+
+
 LINUX = 'sys.platform != "linux"'  # a script with this test says that it skips elsewhere
 AS_ROOT = "os.geteuid()"  # a script with this reads as another user where it can, and says so when it cannot
 
