@@ -434,6 +434,21 @@ def gap_by_bit(data: dict[str, Any]) -> Any:
     return drawing
 
 
+def loss_by_start(data: dict[str, Any]) -> Any:
+    """Lines: test loss on the new text by step, from pre-trained and from random weights; bands from least to most."""
+    drawing, axes = pyplot.subplots(figsize=(WIDTH, 3.4))
+    for way, name, colour in (("pretrained", "đã tiền huấn luyện", ACCENT), ("random", "từ ngẫu nhiên", MUTED)):
+        curve = {int(step): at for step, at in data["approx"][way].items()}
+        steps, values = list(curve), {k: [at[k]["value"] for at in curve.values()] for k in ("least", "mean", "most")}
+        axes.fill_between(steps, values["least"], values["most"], color=colour, alpha=0.25, linewidth=0)
+        axes.plot(steps, values["mean"], color=colour, linewidth=2)
+        axes.annotate(name, (steps[-1], values["mean"][-1]), (-4, 10), textcoords="offset points", ha="right")
+    axes.set_xlabel("bước học văn bản mới")
+    axes.set_ylabel("loss kiểm thử")
+    axes.yaxis.set_major_formatter(lambda value, _: number(value, 1))
+    return drawing
+
+
 def computed_and_published(data: dict[str, Any]) -> Any:
     """Two panels: each model's compute by the formula and as published (log axis); use of the peak, from GPU-hours."""
     exact = data["exact"]
@@ -512,6 +527,7 @@ DRAWINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "fine-tuning/saving-and-loading/best_weights": best_and_last,
     "fine-tuning/saving-and-loading/tied_weights": tie_and_no_tie,
     "pretraining/what-is-pretraining/data_preparation": left_after_each_step,
+    "pretraining/what-is-pretraining/pretraining_gain": loss_by_start,
     "pretraining/what-is-pretraining/training_cost": computed_and_published,
 }
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+import course
+
 ROOT = Path(__file__).resolve().parent.parent
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -61,7 +63,8 @@ def course_with(text: str, module: str, lesson: str) -> str:
     if not block:
         folders = ", ".join(entry["folder"] for entry in yaml.safe_load(text)["modules"])
         raise Refused(f"không có mô-đun «{module}» trong scripts/data/course.yml; các mô-đun: {folders}")
-    return text[: block.end()] + f"      - {lesson}\n" + text[block.end() :]
+    entries = block[0].replace("    lessons: []\n", "    lessons:\n") + f"      - {lesson}\n"
+    return text[: block.start()] + entries + text[block.end() :]
 
 
 def navigation_with(text: str, title: str, page: str) -> str:
@@ -86,14 +89,14 @@ def start(module: str, lesson: str) -> list[Path]:
     for path in (page, page.parent.with_suffix(".md"), script.parent):
         if path.exists():
             raise Refused(f"{path.relative_to(ROOT).as_posix()} đã có")
-    course, site = ROOT / "scripts/data/course.yml", ROOT / "mkdocs.yml"
-    course_text = course_with(course.read_text(encoding="utf-8"), module, lesson)
-    entry = next(entry for entry in yaml.safe_load(course_text)["modules"] if entry["folder"] == module)
-    site_text = navigation_with(site.read_text(encoding="utf-8"), entry["title"], f"{module}/{lesson}/index.md")
+    listed, site = ROOT / "scripts/data/course.yml", ROOT / "mkdocs.yml"
+    course_text = course_with(listed.read_text(encoding="utf-8"), module, lesson)
+    known = next(known for known in course.load(ROOT)[0] if known.folder == module)
+    site_text = navigation_with(site.read_text(encoding="utf-8"), known.title, f"{module}/{lesson}/index.md")
     written = {
-        page: PAGE.format(number=f"{entry['number']}.00", workflow=workflow),
+        page: PAGE.format(number=f"{known.number}.00", workflow=workflow),
         script: SCRIPT.format(workflow=workflow),
-        course: course_text,
+        listed: course_text,
         site: site_text,
     }
     for path, text in written.items():

@@ -6,7 +6,7 @@
     python pretraining_gain.py --break unsaved     # lưu nhầm bản chưa học: đối chứng phải trượt
     python pretraining_gain.py --break swapped     # tải nhầm bản của hạt giống khác: đối chứng phải trượt
 
-Tốn (cỡ mặc định): không quá 240 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 180 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
 Cần: pip install torch transformers safetensors tokenizers
 Mã thoát: 0 đã chứng minh; 1 trượt; 2 không bắt đầu được; 3 thiếu gói.
 """
@@ -26,7 +26,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-SIZES = {"full": (4, 200, 40), "tiny": (2, 40, 10)}  # hạt giống, bước tiền huấn luyện, bước học văn bản mới
+SIZES = {"full": (3, 200, 40), "tiny": (2, 40, 10)}  # hạt giống, bước tiền huấn luyện, bước học văn bản mới
 VOCAB, CONTEXT = 2000, 64  # cỡ từ vựng; số token mô hình nhìn được
 BATCH, RATE, EVERY = 16, 1e-3, 5  # cửa sổ mỗi bước; tốc độ học; đo loss mỗi EVERY bước
 MODULES = ("_pydecimal", "statistics", "fractions", "random", "datetime", "heapq", "colorsys")  # của Python
@@ -213,7 +213,9 @@ if args.json:
     approx = {name: {step: near(at) for step, at in curve.items()} for name, curve in curves.items()}
     approx |= {"gap": near(gap), "forgot": near(forgot), "old": {"before": near(old[0]), "after": near(old[1])}}
     exact = {"checks": verdict, "parameters": parameters, "tokens": {name: len(tokens) for name, tokens in ids.items()}}
-    exact |= {"seeds": seeds, "pretraining_steps": long, "new_steps": short, "vocabulary": VOCAB}
+    exact |= {"seeds": seeds, "pretraining_steps": long, "new_steps": short}
+    exact |= {"vocabulary": VOCAB, "batch": BATCH, "context": CONTEXT}
+    approx |= near({"guess": math.log(VOCAB), "half_guess": math.log(VOCAB / 2)})
     digest = hashlib.sha256(json.dumps([train, test]).encode()).hexdigest()
     args.json.write_text(json.dumps({"exact": exact, "approx": approx, "data_sha256": digest}), encoding="utf-8")
 if not all(verdict.values()):
