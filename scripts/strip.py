@@ -44,8 +44,8 @@ def card(record: Record, base: str, opened: bool) -> str:
     versions = [f"{name} {version}" for name, version in known["pins"].items()]
     year, month, day = known["date"].split("-")
     facts = {
-        "Thời gian": show(known["wall_seconds"], ".0s"),
-        "Bộ nhớ đỉnh": show(known["peak_rss_mib"] * 2**20, "GiB"),
+        "Thời gian": show(known["wall_seconds"], ".0s") if known["wall_seconds"] >= 1 else "dưới một giây",
+        "Bộ nhớ đỉnh": show(known["peak_rss_mib"] * 2**20, "GiB" if known["peak_rss_mib"] > 100 else ".0MiB"),
         "Đĩa": show(known["peak_disk_mib"] * 2**20, ".0MiB"),
         "Máy": f"{known['cpu']}, {known['threads']} luồng",
         "Chạy lần cuối": f"{int(day)}.{int(month)}.{year}",

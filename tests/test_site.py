@@ -170,10 +170,8 @@ def test_tabs_stay_on_the_chosen_framework(browser, address):
 
 
 COST = "/pretraining/what-is-pretraining/"
-needs_cost = pytest.mark.skipif(COST not in PAGES, reason="the page with the calculator is not written")
 
 
-@needs_cost
 def test_the_calculator_gives_the_numbers_of_its_script(browser, address):
     path = ROOT / f"examples{COST}results/training_cost.json"
     record = json.loads(path.read_text(encoding="utf-8"))["exact"]
@@ -231,7 +229,6 @@ def test_the_calculator_gives_the_numbers_of_its_script(browser, address):
     context.close()
 
 
-@needs_cost
 def test_the_costs_stand_without_javascript(browser, address):
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()
@@ -241,7 +238,6 @@ def test_the_costs_stand_without_javascript(browser, address):
     context.close()
 
 
-@needs_cost
 def test_only_its_page_loads_the_calculator(site):
     pages = [page for page in PAGES if "calculator.js" in (site / page.lstrip("/") / "index.html").read_text("utf-8")]
     assert pages == [COST]
