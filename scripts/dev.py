@@ -246,11 +246,7 @@ def test(args: argparse.Namespace, words: list[str]) -> int:
             chromium = install_browser(PYTHON)
         except RuntimeError as error:
             raise Stop(1, str(error)) from None
-    for step in (
-        ["ruff", "check", "."],
-        ["ruff", "format", "--check", "."],
-        ["pytest", "-n", "2", "--dist", "loadgroup", *words],
-    ):
+    for step in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest", "-n", "2", *words]):
         say("→ " + " ".join(step))
         code = run(PYTHON, "-m", *step, CHROMIUM=str(chromium), HF_HUB_OFFLINE="1")
         if code != 0:

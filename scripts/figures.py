@@ -438,7 +438,9 @@ def loss_by_start(data: dict[str, Any]) -> Any:
     """Lines: test loss on the new text by step, from pre-trained and from random weights; bands from least to most."""
     drawing, axes = pyplot.subplots(figsize=(WIDTH, 3.4))
     for way, name, colour in (("pretrained", "đã tiền huấn luyện", ACCENT), ("random", "từ ngẫu nhiên", MUTED)):
-        curve = {int(step): at for step, at in data["approx"][way].items()}
+        points = data["approx"][way]
+        apart = data["exact"]["new_steps"] // (len(points) - 1)
+        curve = {int(point) * apart: at for point, at in points.items()}
         steps, values = list(curve), {k: [at[k]["value"] for at in curve.values()] for k in ("least", "mean", "most")}
         axes.fill_between(steps, values["least"], values["most"], color=colour, alpha=0.25, linewidth=0)
         axes.plot(steps, values["mean"], color=colour, linewidth=2)

@@ -206,7 +206,7 @@ def term_places(config: MkDocsConfig) -> dict[str, tuple[str, str]]:
     lines = {lesson.number: (module.page, lesson) for module in state.modules for lesson in module.lessons}
     found = {}
     for term in state.terms:
-        module, lesson = lines[term.first]
+        module, lesson = lines.get(term.first, (PORTAL, course.Lesson(term.first, "")))
         used = next((page for page, terms in state.terms_on.items() if term.vi in terms), "")
         if lesson.page or not used:
             found[term.vi] = (f"bài {term.first}", lesson.page or f"{module}#{lesson.anchor}")

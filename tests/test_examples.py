@@ -31,6 +31,14 @@ def run(script: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return SERVER.run(script, list(options), environment(TQDM_DISABLE="1", OMP_NUM_THREADS="2"))
 
 
+def alone(script: Path, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in its own folder, in a process of its own: where what is imported, and how, is the question."""
+    command = [sys.executable, script.name, *options]
+    return subprocess.run(
+        command, cwd=script.parent, env=environment(TQDM_DISABLE="1", **env), capture_output=True, encoding="utf-8"
+    )
+
+
 def small(script: Path) -> list[str]:
     """The options that make a script quick; none when it has only one size."""
     return ["--size", "tiny"] if '"--size"' in records.read(script) else []
@@ -160,8 +168,7 @@ TORCH = [script for script in SCRIPTS if "torch" in records.pins_of(records.read
 def test_says_in_one_line_that_a_package_is_missing(script, tmp_path):
     shutil.copy(script, tmp_path)
     (tmp_path / "torch.py").write_text("raise ImportError('x', name='torch')", encoding="utf-8")
-    command = [sys.executable, script.name]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, encoding="utf-8")
+    done = alone(tmp_path / script.name)
     assert done.returncode == 3
     assert "torch" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -277,14 +284,14 @@ def test_a_pretrained_model_by_its_name_its_commit_or_its_folder(hub, tmp_path):
     folder = shutil.copytree(home / "hub/models--gpt2/snapshots" / commits["old"], tmp_path / "mine")
     models = {"gpt2": commits["new"], f"gpt2@{commits['old']}": commits["old"], "mine": "mine"}
     for model, printed in models.items():
-        done = run(script, "--model", model, "--json", "one.json", HF_HOME=str(home))
+        done = alone(script, "--model", model, "--json", "one.json", HF_HOME=str(home))
         assert done.returncode == 0, done.stdout + done.stderr
         assert printed in done.stdout.splitlines()[1]
         losses[model] = json.loads((tmp_path / "one.json").read_text(encoding="utf-8"))["approx"]["losses"]["step_1"]
     assert losses["mine"] == losses[f"gpt2@{commits['old']}"] != losses["gpt2"]
     (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-1000])
     for model, code in {"mine": 1, "nowhere": 2, f"gpt2@{'c' * 40}": 2}.items():
-        done = run(script, "--model", model, HF_HOME=str(home))
+        done = alone(script, "--model", model, HF_HOME=str(home))
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         assert done.stderr.strip().splitlines()[-1].startswith(f"Không tải được {model}")
@@ -305,7 +312,7 @@ def test_a_text_of_ones_own(tmp_path):
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert not (tmp_path / "none.json").exists()
     (tmp_path / "tokenizers.py").write_text("raise ImportError('x', name='tokenizers')", encoding="utf-8")
-    assert run(script).returncode == 3
+    assert alone(script).returncode == 3
 
 
 LINUX = 'sys.platform != "linux"'  # a script with this test says that it skips elsewhere

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pytest
+
+from conftest import copy_project
 
 LESSON = "docs/fine-tuning/saving-and-loading/index.md"
 RESULTS = "examples/fine-tuning/saving-and-loading/results/hugging_face_round_trip"
@@ -78,17 +82,51 @@ ON_THE_PAGE = {
 }
 
 
-@pytest.mark.parametrize("name", ON_THE_PAGE)
-def test_refuses_on_the_page(name, project):
-    plant, complaint = ON_THE_PAGE[name]
-    line = project.edit(LESSON, ANCHOR, f"{ANCHOR}\n{plant}\n") + 2
-    code, output = project.build()
+PLANTED = """---
+title: Trang hỏng
+description: Một chỗ hỏng.
+results: [hugging_face_round_trip]
+---
+
+"""
+
+
+@pytest.fixture(scope="session")
+def planted(built, tmp_path_factory):
+    """What a build says of a copy with one more page for each defect, so that no defect hides another."""
+    copy = copy_project(tmp_path_factory.mktemp("planted") / "project")
+    shutil.copytree(built.root / ".cache", copy.root / ".cache")
+    for number, (plant, _) in enumerate(ON_THE_PAGE.values()):
+        page = copy.root / Path(LESSON).with_name(f"planted-{number}.md")
+        page.write_text(f"{PLANTED}{plant}\n", encoding="utf-8", newline="\n")
+    code, output = copy.build()
     assert code != 0, output
-    last = line + plant.count("\n")
+    return output
+
+
+@pytest.mark.xdist_group("planted")
+@pytest.mark.parametrize("name", ON_THE_PAGE)
+def test_refuses_on_the_page(name, planted):
+    plant, complaint = ON_THE_PAGE[name]
+    page = Path(LESSON).with_name(f"planted-{list(ON_THE_PAGE).index(name)}.md").as_posix()
+    line = PLANTED.count("\n") + 1
     found = [
-        int(match[1]) for match in re.finditer(rf"{re.escape(LESSON)}:(\d+): (.*)", output) if complaint in match[2]
+        int(match[1]) for match in re.finditer(rf"{re.escape(page)}:(\d+): (.*)", planted) if complaint in match[2]
     ]
-    assert any(line <= number <= last for number in found), (line, output)
+    assert any(line <= number <= line + plant.count("\n") for number in found), (line, found)
+
+
+def test_a_sound_page_of_that_form_is_not_refused(project):
+    """The planted pages are refused for what is planted in them."""
+    page = project.root / Path(LESSON).with_name("sound.md")
+    page.write_text(f"{PLANTED}Một câu, và [[{KEY} MiB]].\n", encoding="utf-8", newline="\n")
+    project.edit(
+        "mkdocs.yml",
+        "          - Notebook:\n",
+        f"          - Hay: {page.relative_to(project.root / 'docs').as_posix()}\n          - Notebook:\n",
+    )
+    code, output = project.build()
+    assert code == 0, output
 
 
 def test_refuses_a_missing_record(project):
@@ -130,7 +168,7 @@ def test_refuses_a_stale_record_that_only_the_strip_uses(project):
     project.edit(SCRIPT, "torch.manual_seed(0)", "torch.manual_seed(1)")
     code, output = project.build()
     assert code != 0
-    assert re.search(rf"{re.escape(LESSON)}:5: bản ghi .* đã cũ", output), output
+    assert re.search(rf"{re.escape(LESSON)}:6: bản ghi .* đã cũ", output), output
 
 
 def test_refuses_the_record_of_another_script(project):

@@ -14,6 +14,8 @@ Giới hạn, nói thẳng:
 - Đủ và lành không có nghĩa là mô hình trả lời đúng; NaN chỉ được tìm trong safetensors.
 - Liên kết ra ngoài thư mục không được đi theo: với bộ nhớ đệm của Hub, hãy chép thật (cp -rL) rồi soi bản chép.
 - Pickle được nhận ra nhờ đuôi (.pt .pth .bin .pkl .pickle .ckpt) hay byte mở đầu; tệp nén kiểu khác thì không soi.
+- Mô hình lưu cả đối tượng, và checkpoint phân tán (DCP), bị gọi là nguy hiểm: mở chúng là nhập mã ngoài danh sách.
+- Kiến trúc mà nó không quen: cấu hình lệch với tensor chỉ là lời cảnh báo.
 - Lớn hơn các giới hạn ngay dưới đây thì bị từ chối, không phải được coi là tốt.
 """
 
@@ -599,12 +601,12 @@ def read_pickle(data: bytes, start: int) -> Pickle:
 
     def named(module: object, name: object) -> Name:
         if type(module) is not str or type(name) is not str:
-            found.refused.add("tên chỉ biết lúc chạy")
+            found.refused.add("nhập một tên chỉ biết lúc chạy")
             return Name("?")
         full = Name(f"{module} {name}")
         found.names.add(full)
         if full not in KNOWN:
-            found.refused.add(f"{module}.{name}")
+            found.refused.add(f"gọi {module}.{name}")
         return full
 
     def call(function: object, given: object, new: bool = False) -> Any:
@@ -620,7 +622,7 @@ def read_pickle(data: bytes, start: int) -> Pickle:
             else:
                 made = construct(function, given, found)
             if made is None:
-                found.refused.add(f"{function.replace(' ', '.')} theo cách lạ")
+                found.refused.add(f"gọi {function.replace(' ', '.')} theo cách lạ")
         return Thing("?") if made is None else made
 
     def fill(code: str, items: list[Any]) -> None:
@@ -703,14 +705,14 @@ def read_pickle(data: bytes, start: int) -> Pickle:
             elif code == "DUP":
                 stack.append(top())
             elif code in ("INST", "OBJ", "NEWOBJ_EX"):  # torch không bao giờ ghi những lệnh này
-                found.refused.add(f"{show(arg).replace(' ', '.')} (lệnh {code})" if arg else f"lệnh {code}")
+                found.refused.add(f"gọi {show(arg).replace(' ', '.')} (lệnh {code})" if arg else f"dùng lệnh {code}")
                 to_mark() if code != "NEWOBJ_EX" else (stack.pop(), stack.pop(), stack.pop())
                 stack.append(Thing("?"))
             elif code == "STOP":
                 found.value = stack.pop()
                 break
             elif code not in ("PROTO", "FRAME"):  # EXT1, PERSID, NEXT_BUFFER, …
-                found.refused.add(f"lệnh {code}")
+                found.refused.add(f"dùng lệnh {code}")
                 if code != "READONLY_BUFFER":
                     stack.append(Thing("?"))
     except (IndexError, KeyError, ValueError, UnicodeError, OverflowError, RecursionError) as error:
@@ -735,7 +737,7 @@ def lines(data: bytes, position: int) -> tuple[bytes, bytes]:
 def refusal(found: Pickle) -> str:
     """Câu nói vì sao một pickle bị từ chối."""
     names = sorted(found.refused)
-    return f"pickle gọi {', '.join(map(show, names[:5]))}{', …' if names[5:] else ''}: ngoài danh sách được phép"
+    return f"pickle {', '.join(map(show, names[:5]))}{', …' if names[5:] else ''}: ngoài danh sách được phép"
 
 
 def judge(found: Pickle, where: str, report: Report) -> None:

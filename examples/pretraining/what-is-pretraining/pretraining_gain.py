@@ -26,9 +26,9 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-SIZES = {"full": (3, 200, 40), "tiny": (2, 40, 10)}  # hạt giống, bước tiền huấn luyện, bước học văn bản mới
+SIZES = {"full": (3, 200, 40), "tiny": (2, 40, 16)}  # hạt giống, bước tiền huấn luyện, bước học văn bản mới
 VOCAB, CONTEXT = 2000, 64  # cỡ từ vựng; số token mô hình nhìn được
-BATCH, RATE, EVERY = 16, 1e-3, 5  # cửa sổ mỗi bước; tốc độ học; đo loss mỗi EVERY bước
+BATCH, RATE, POINTS = 16, 1e-3, 8  # cửa sổ mỗi bước; tốc độ học; đo loss POINTS lần, ngoài lần chưa học
 MODULES = ("_pydecimal", "statistics", "fractions", "random", "datetime", "heapq", "colorsys")  # của Python
 LEAST = 20_000  # ký tự: ít hơn thì phần kiểm thử không đủ một cửa sổ đáng tin
 
@@ -107,11 +107,11 @@ def evaluate(model, tokens):
 
 
 def learn(model, tokens, test, steps, seed):
-    """Học `steps` bước; trả loss kiểm thử lúc chưa học và sau mỗi EVERY bước."""
+    """Học `steps` bước; trả loss kiểm thử lúc chưa học và ở POINTS chỗ cách đều, nếu có `test`."""
     order, tokens, losses = torch.Generator().manual_seed(seed), torch.tensor(tokens), []
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
     for step in range(steps + 1):
-        if test and step % EVERY == 0:
+        if test and step % (steps // POINTS) == 0:
             losses.append(evaluate(model, test))
         if step < steps:
             optimizer.zero_grad()
@@ -151,7 +151,7 @@ CHILD = f"""
 import hashlib, json, sys, torch
 from pathlib import Path
 from transformers import GPT2Config, GPT2LMHeadModel
-VOCAB, CONTEXT, BATCH, RATE, EVERY = {VOCAB, CONTEXT, BATCH, RATE, EVERY}
+VOCAB, CONTEXT, BATCH, RATE, POINTS = {VOCAB, CONTEXT, BATCH, RATE, POINTS}
 {"".join(map(inspect.getsource, SHARED))}
 root, saved, short, shift = Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 ids = json.loads((root / "ids.json").read_text(encoding="utf-8"))
@@ -182,11 +182,11 @@ def spread(values):
 
 curves = {"pretrained": {}, "random": {}}
 print("bước   đã tiền huấn luyện   từ ngẫu nhiên       (trung bình, nhỏ nhất – lớn nhất)")
-for place, step in enumerate(range(0, short + 1, EVERY)):
+for point in range(POINTS + 1):
     for name, curve in curves.items():
-        curve[step] = spread(run[name][place] for run in runs)
-    cells = ["{mean:.2f}  {least:.2f} – {most:.2f}".format(**curve[step]) for curve in curves.values()]
-    print(f"{step:>4}   {cells[0]}    {cells[1]}")
+        curve[point] = spread(run[name][point] for run in runs)
+    cells = ["{mean:.2f}  {least:.2f} – {most:.2f}".format(**curve[point]) for curve in curves.values()]
+    print(f"{point * short // POINTS:>4}   {cells[0]}    {cells[1]}")
 gap = spread(run["random"][-1] - run["pretrained"][-1] for run in runs)
 forgot = spread(run["old_after"] - run["loaded"] for run in runs)
 print("lợi: {mean:.2f} mỗi token ({least:.2f} tới {most:.2f})".format(**gap))
@@ -210,7 +210,7 @@ if args.json:
         return {name: {"value": round(value, 4), "rel": 0.05, "abs": 0.1} for name, value in values.items()}
 
     old = spread(s["before"] for s in saved), spread(s["after"] for s in saved)
-    approx = {name: {step: near(at) for step, at in curve.items()} for name, curve in curves.items()}
+    approx = {name: {point: near(at) for point, at in curve.items()} for name, curve in curves.items()}
     approx |= {"gap": near(gap), "forgot": near(forgot), "old": {"before": near(old[0]), "after": near(old[1])}}
     exact = {"checks": verdict, "parameters": parameters, "tokens": {name: len(tokens) for name, tokens in ids.items()}}
     exact |= {"seeds": seeds, "pretraining_steps": long, "new_steps": short}
