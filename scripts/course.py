@@ -11,6 +11,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 FACTS = ("number", "title", "description", "results")  # of a written lesson
 MODULE_FACTS = ("number", "title", "description")
+PORTAL = "index.md"
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def old_addresses(modules: list[Module]) -> dict[str, str]:
     """Old address -> where it leads: a page below docs/, with the anchor of its line where it has no page yet."""
     found = {}
     for module in modules:
-        found |= dict.fromkeys(module.old, module.page or f"index.md#{module.anchor}")
+        found |= dict.fromkeys(module.old, module.page or f"{PORTAL}#{module.anchor}")
         for lesson in module.lessons:
-            found |= dict.fromkeys(lesson.old, lesson.page or f"{module.page or 'index.md'}#{lesson.anchor}")
+            found |= dict.fromkeys(lesson.old, lesson.page or f"{module.page or PORTAL}#{lesson.anchor}")
     return found

@@ -24,6 +24,11 @@ class Cost:
 CostOf = Callable[[Lesson], Cost]
 
 
+def framed(rows: list[str]) -> str:
+    """A Markdown list in which numbers may stand: they come from data."""
+    return '<div class="course-list" markdown>\n\n' + "\n".join(rows) + "\n\n</div>"
+
+
 def starting_points(modules: list[Module], cost: CostOf) -> str:
     """Markdown list of the written lessons."""
     rows = [
@@ -33,7 +38,7 @@ def starting_points(modules: list[Module], cost: CostOf) -> str:
         for lesson in module.lessons
         if lesson.page
     ]
-    return '<div class="course-list" markdown>\n\n' + "\n".join(rows) + "\n\n</div>"
+    return framed(rows)
 
 
 def modules_list(modules: list[Module]) -> str:
@@ -47,7 +52,7 @@ def modules_list(modules: list[Module]) -> str:
             f"- <small>{module.number}</small> {title} <small>{state}</small><br>{html.escape(module.description)}"
             f"\n  {{: #{module.anchor} }}"
         )
-    return '<div class="course-list" markdown>\n\n' + "\n".join(rows) + "\n\n</div>"
+    return framed(rows)
 
 
 def lessons_list(module: Module, cost: CostOf) -> str:
@@ -60,7 +65,7 @@ def lessons_list(module: Module, cost: CostOf) -> str:
             f"- <small>{lesson.number}</small> {title} <small>{state}</small><br>{html.escape(lesson.description)}"
             f"\n  {{: #{lesson.anchor} }}"
         )
-    return '<div class="course-list" markdown>\n\n' + "\n".join(rows) + "\n\n</div>"
+    return framed(rows)
 
 
 def hours_line(module: Module, cost: CostOf) -> str:
@@ -95,18 +100,12 @@ def related(page: str, terms: dict[str, set[str]], following: str) -> list[tuple
 
     `terms`: page -> the glossary's terms on it. A term on every page says nothing; one on two pages says much.
     """
-    on = {term: sum(term in own for own in terms.values()) for own in terms.values() for term in own}
-
-    def weight(term: str) -> float:
-        return math.log(len(terms) / on[term])
-
-    scores = []
-    for other, own in terms.items():
-        shared = sorted(terms.get(page, set()) & own, key=lambda term: (-weight(term), term))
-        if other != page and sum(map(weight, shared)) > 0:
-            scores.append((other == following, sum(map(weight, shared)), other, [t for t in shared if weight(t) > 0]))
-    scores.sort(key=lambda score: (not score[0], -score[1], score[2]))
-    found = [(other, shared[:3]) for _, _, other, shared in scores[:RELATED]]
-    if following and following not in dict(found):
-        found = [(following, []), *found[: RELATED - 1]]
-    return found
+    pages_with = {term: sum(term in own for own in terms.values()) for own in terms.values() for term in own}
+    weights = {term: math.log(len(terms) / pages) for term, pages in pages_with.items()}
+    found = []
+    for other in terms.keys() - {page}:
+        telling = [term for term in terms.get(page, set()) & terms[other] if weights[term] > 0]
+        if telling or other == following:
+            shared = sorted(telling, key=lambda term: (-weights[term], term))[:3]
+            found.append((other != following, -sum(weights[term] for term in telling), other, shared))
+    return [(other, shared) for _, _, other, shared in sorted(found)[:RELATED]]

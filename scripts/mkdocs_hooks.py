@@ -21,6 +21,7 @@ from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
+from mkdocs.utils import get_relative_url
 
 import course
 import course_lists
@@ -40,7 +41,6 @@ from slugs import slugify
 log = logging.getLogger("mkdocs.hooks.course")
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
-PORTAL, GLOSSARY = "index.md", "glossary"
 KATEX = ROOT / "node_modules/katex/dist"
 MATH = re.compile(
     r'<(?P<tag>span|div) class="arithmatex" data-search-exclude(?:="")?>'
@@ -206,7 +206,7 @@ def term_places(config: MkDocsConfig) -> dict[str, tuple[str, str]]:
     lines = {lesson.number: (module.page, lesson) for module in state.modules for lesson in module.lessons}
     found = {}
     for term in state.terms:
-        module, lesson = lines.get(term.first, (PORTAL, course.Lesson(term.first, "")))
+        module, lesson = lines.get(term.first, (course.PORTAL, course.Lesson(term.first, "")))
         used = next((page for page, terms in state.terms_on.items() if term.vi in terms), "")
         if lesson.page or not used:
             found[term.vi] = (f"bài {term.first}", lesson.page or f"{module}#{lesson.anchor}")
@@ -310,7 +310,7 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
         if problem and line not in told:
             log.warning("docs/%s:%d: %s", page.file.src_uri, line, problem)
     if page.file.src_uri in state.related:
-        content = state.words.link(content, posixpath.relpath(GLOSSARY, page.url or ".") + "/")
+        content = state.words.link(content, get_relative_url(files.get_file_from_path(glossary.PAGE).url, page.url))
     return content.replace(' class="arithmatex">', ' class="arithmatex" data-search-exclude>')
 
 

@@ -316,6 +316,23 @@ def test_a_text_of_ones_own(tmp_path):
 
 
 LINUX = 'sys.platform != "linux"'  # a script with this test says that it skips elsewhere
+
+
+def test_the_cost_of_a_model_of_ones_own(tmp_path):
+    """The exercise of the lesson: a billion parameters, Chinchilla's tokens, A100, a third of its peak, by hand."""
+    shutil.copy(named("training_cost"), tmp_path)
+    script, n = tmp_path / "training_cost.py", 1e9
+    done = alone(script, "--model", "1e9", "--gpu", "A100", "--assume", "0.333,2", "--json", "mine.json")
+    assert done.returncode == 0, done.stderr
+    mine = json.loads((tmp_path / "mine.json").read_text(encoding="utf-8"))["exact"]["models"]["yours"]
+    assert mine["d"] == 20 * n
+    assert mine["gpu_hours"] == pytest.approx(120 * n**2 / (3600 * 312e12 * 0.333))
+    for options in (["--model", "x"], ["--model", "-1"], ["--assume", "2,1"], ["--gpu", "none"], ["--json", "."]):
+        wrong = alone(script, *options)
+        assert wrong.returncode == 2
+        assert "Traceback" not in wrong.stderr
+
+
 AS_ROOT = "os.geteuid()"  # a script with this reads as another user where it can, and says so when it cannot
 
 

@@ -195,6 +195,8 @@ ODD = {
     "plain": lambda content: content,
     "a byte after the end": lambda content: content + b"\0",
     "a far directory": lambda content: content[:-22] + bytes(17 << 20) + content[-22:],
+    "a last record cut short after it": lambda content: content + b"PK\5\6" + bytes(10),
+    "a directory longer than is read": lambda content: padded(content, 17 << 20),
     "capitals": lambda content: renamed(content, "data.pkl", "DATA.PKL"),
 }
 
@@ -206,6 +208,17 @@ def renamed(content: bytes, old: str, new: str) -> bytes:
         for entry in source.namelist():
             target.writestr(entry.replace(old, new), source.read(entry))
     return out.getvalue()
+
+
+def padded(content: bytes, size: int) -> bytes:
+    """The same ZIP with a directory of `size` bytes: its first line's comments come before the pickle's own line."""
+    count, length, begin = struct.unpack_from("<HII", content, len(content) - 12)
+    note = b"archive/note"
+    filler = central(note, b"", begin, b"x" * 60_000) * (size // 60_000)
+    middle = local(note, b"")
+    directory = filler + content[begin : begin + length]
+    counts = (0, 0, *[count + size // 60_000] * 2, len(directory), begin + len(middle), 0)
+    return content[:begin] + middle + directory + struct.pack("<4s4H2IH", b"PK\5\6", *counts)
 
 
 @pytest.mark.parametrize("case", ODD)
@@ -237,6 +250,21 @@ def test_a_flag_that_makes_torch_skip_the_numbers(tmp_path):
     content[place + 38] ^= 0x10
     (tmp_path / "m.pt").write_bytes(content)
     assert look(tmp_path / "m.pt").exit_code == 1
+
+
+@pytest.mark.parametrize("case", ["long", "many", "storage", "words"])
+def test_a_bin_of_another_program_is_no_cloak(tmp_path, case):
+    """A `.bin` that Python cannot unpickle is another program's; one that is only too long for the reader is not."""
+    evil = name("builtins", "exec") + text("1") + b"\x85R."
+    content = {
+        "long": raw(bytes(65 << 20)) + evil,
+        "many": b"N0" * 1_600_000 + evil,
+        "storage": b"(" + text("storage") + text("x") * 3 + number(1) + b"tQ" + evil,
+        "words": b"\x07 no pickle",
+    }[case]
+    save_file({"w": torch.zeros(4)}, tmp_path / "model.safetensors")
+    (tmp_path / "words.bin").write_bytes(content)
+    assert look(tmp_path).exit_code == (0 if case == "words" else 1)
 
 
 def test_no_raw_control_character_is_printed(tmp_path):

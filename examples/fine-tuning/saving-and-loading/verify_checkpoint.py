@@ -117,6 +117,7 @@ OLD_WEIGHTS = re.compile(r"pytorch_model.*\.bin")
 LIBRARY_JSON = re.compile(
     r"(?:[\w.-]*config|[\w.-]*\.index(?:\.\w+)?|tokenizer|vocab|added_tokens|special_tokens_map|modules|trainer_state)\.json"
 )
+NEEDED = {"config.json", "tokenizer.json", "vocab.json", "added_tokens.json"}
 INDEX = re.compile(r"(?P<stem>.+)(?P<end>\.safetensors|\.bin)\.index(?:\.(?P<variant>\w+))?\.json")
 FOREIGN = {".onnx", ".gguf", ".h5", ".msgpack", ".tflite", ".distcp", ".npz", ".keras", ".pb"}
 LOST = "có cấu hình của một mô hình mà không có tệp trọng số nào"
@@ -134,6 +135,10 @@ class Bad(Exception):
     def __init__(self, text: str, level: str = BROKEN) -> None:
         super().__init__(text)
         self.level = level
+
+
+class Torn(Bad):
+    """Pickle không đọc tiếp được ở một chỗ mà chính Python cũng dừng: sau đó không gì có thể được gọi."""
 
 
 class Finding(NamedTuple):
@@ -715,11 +720,14 @@ def read_pickle(data: bytes, start: int) -> Pickle:
                 found.refused.add(f"dùng lệnh {code}")
                 if code != "READONLY_BUFFER":
                     stack.append(Thing("?"))
-    except (IndexError, KeyError, ValueError, UnicodeError, OverflowError, RecursionError) as error:
+    except (IndexError, KeyError, ValueError, OverflowError, RecursionError) as error:
         if found.refused:  # lạ trước khi rách: nói điều nặng hơn
             raise Bad(refusal(found), DANGER) from error
-        cut = f" trong giới hạn {mib(PICKLE_LIMIT)}" if len(data) >= PICKLE_LIMIT else ""
-        raise Bad(f"pickle rách: không đọc được trọn các lệnh{cut}") from error
+        if isinstance(error, OverflowError | RecursionError) or (
+            len(data) >= PICKLE_LIMIT and source.tell() >= len(data)  # hết phần đã đọc, chưa hết tệp
+        ):
+            raise Bad(f"pickle không đọc được trọn trong giới hạn {mib(PICKLE_LIMIT)}") from error
+        raise Torn("pickle rách: không đọc được trọn các lệnh") from error
     except Bad as error:
         if found.refused:
             raise Bad(refusal(found), DANGER) from error
@@ -1045,9 +1053,7 @@ def check_file(path: Path, where: str, report: Report) -> dict[str, Tensor] | No
         return check_pickle(path, where, report) if pickled or begins else None
     try:
         return check_pickle(path, where, report)
-    except Bad as error:  # nhiều chương trình khác cũng ghi .bin; chỉ cần chắc rằng nó không gọi gì
-        if error.level == DANGER:
-            raise
+    except Torn:  # nhiều chương trình khác cũng ghi .bin, và Python không mở tệp này như pickle được
         report.add(NOTE, where, "một tệp .bin không phải pickle: không soi")
         return None
 
@@ -1064,26 +1070,36 @@ def is_tar(head: bytes) -> bool:
 
 
 def holds_pickle(path: Path) -> bool:
-    """Tệp ZIP có một data.pkl theo cách torch tìm không: mục lục cuối cùng, dù ở đâu. Có thì torch.load mở được nó."""
+    """Tệp ZIP có data.pkl như torch tìm không: theo mục lục mà bản ghi cuối chỉ tới; không chắc thì coi là có."""
     with open_regular(path) as stream:
-        size = size_of(stream)
-        stream.seek(max(0, size - 70_000))
+        stream.seek(max(0, size_of(stream) - 70_000))  # torch tìm bản ghi cuối trong chừng ấy byte
         tail = stream.read(70_000)
-        end = tail.rfind(b"PK\5\6")
-        try:
-            count, length, begin = struct.unpack_from("<HII", tail, end + 10)
-            if tail[end - 20 : end - 16] == b"PK\6\7":
-                stream.seek(struct.unpack_from("<Q", tail, end - 12)[0])
-                count, length, begin = struct.unpack("<32x3Q", stream.read(56))
-            stream.seek(begin)
-            directory, place = stream.read(min(length, DIRECTORY_LIMIT)), 0
-            for _ in range(min(count, ENTRY_LIMIT)):
-                name, *more = struct.unpack_from("<3H", directory, place + 28)
-                if directory[place + 46 : place + 46 + name].lower().endswith(b"/data.pkl"):
-                    return True
-                place += 46 + name + sum(more)
-        except (struct.error, OSError, ValueError, OverflowError):  # torch cũng không mở được
+        end = tail.rfind(b"PK\5\6", 0, len(tail) - 18)  # sau đó phải còn đủ chỗ cho cả bản ghi
+        if end < 0:
             return False
+        directories = [struct.unpack_from("<HII", tail, end + 10)]
+        if tail[end - 20 : end - 16] == b"PK\6\7" and end >= 20:
+            stream.seek(min(struct.unpack_from("<Q", tail, end - 12)[0], 1 << 62))
+            record = stream.read(56)
+            directories += [struct.unpack("<32x3Q", record)] if len(record) == 56 else []
+        return any(names_pickle(stream, *directory) for directory in directories)
+
+
+def names_pickle(stream: BinaryIO, count: int, length: int, begin: int) -> bool:
+    """Mục lục ZIP ở đó có gọi tên một data.pkl không; quá giới hạn thì coi là có."""
+    if begin + length > size_of(stream):
+        return False  # torch cũng không mở được
+    if count > ENTRY_LIMIT or length > DIRECTORY_LIMIT:
+        return True
+    stream.seek(begin)
+    directory, place = stream.read(length), 0
+    for _ in range(count):
+        if place + 46 > length:
+            return False
+        name, *more = struct.unpack_from("<3H", directory, place + 28)
+        if directory[place + 46 : place + 46 + name].lower().endswith(b"/data.pkl"):
+            return True
+        place += 46 + name + sum(more)
     return False
 
 
@@ -1104,11 +1120,11 @@ def guard(report: Report, where: str, work: Callable[[], Any]) -> Any:
 
 
 def check_folder(
-    folder: str, files: dict[str, Path], tensors: dict[str, dict[str, Tensor]], every: list[str], report: Report
+    folder: str, files: dict[str, Path], tensors: dict[str, dict[str, Tensor]], foreign: str, report: Report
 ) -> None:
     """Đối chiếu các tệp của một thư mục với nhau.
 
-    `files` và `tensors` theo tên trong thư mục ấy; `every`: tên mọi tệp ở trong nó và dưới nó.
+    `files` và `tensors` theo tên trong thư mục ấy; `foreign`: một tệp trọng số dạng khác, ở trong nó hay dưới nó.
     """
 
     def at(name: str) -> str:
@@ -1126,9 +1142,7 @@ def check_folder(
             if mentions(content, "auto_map"):
                 text = "auto_map: đòi chạy mã kèm theo; đừng bật trust_remote_code với nơi không tin"
                 report.add(WARNING, at(name), text)
-            needed = name in ("config.json", "tokenizer.json", "vocab.json", "added_tokens.json") or INDEX.fullmatch(
-                name
-            )
+            needed = name in NEEDED or INDEX.fullmatch(name)
             parsed[name] = content if needed else None  # tệp khác chỉ cần đọc được
     weights = sorted(name for name in files if name.endswith(".safetensors") or OLD_WEIGHTS.fullmatch(name))
     for name in files:
@@ -1174,7 +1188,6 @@ def check_folder(
             "model_type",
             "architectures",
         }:  # cấu hình của một mô hình, không của gì khác
-            foreign = next((name for name in sorted(every) if Path(name).suffix in FOREIGN), None)
             level, text = (WARNING, f"trọng số ở dạng không soi được: {show(foreign)}") if foreign else (BROKEN, LOST)
             report.add(level, at("config.json"), text)
         guard(report, at("config.json"), lambda: check_config(config, merged, at("config.json"), report))
@@ -1217,10 +1230,10 @@ def check_index(
     for tensor, name in table.items():
         shards.setdefault(name, set()).add(tensor)
     for name, promised in shards.items():
-        if not name.endswith((".safetensors", ".bin")):
-            report.add(BROKEN, f"{folder}index.json", f"trỏ tới «{show(name)}», không phải tệp trọng số")
-        elif "/" in name or "\\" in name or "\0" in name or ":" in name or name in ("", ".", ".."):
+        if "/" in name or "\\" in name or "\0" in name or ":" in name or name in ("", ".", ".."):
             report.add(DANGER, f"{folder}index.json", f"trỏ tới «{show(name)}»: chỉ được là tên tệp trong thư mục này")
+        elif not name.endswith((".safetensors", ".bin")):
+            report.add(BROKEN, f"{folder}index.json", f"trỏ tới «{show(name)}», không phải tệp trọng số")
         elif name not in files:
             report.add(BROKEN, f"{folder}{name}", "thiếu mảnh mà index.json nhắc tới")
         elif tensors.get(name) is not None and tensors[name].keys() != promised:
@@ -1444,12 +1457,14 @@ def survey(path: Path, manifest: Path | None, hashed: bool, report: Report) -> N
             report.recognised = True
     if path.is_dir():
         folders: dict[str, dict[str, Path]] = {}
+        foreign: dict[str, str] = {}
         for name, real in files.items():
             folders.setdefault(name[: name.rfind("/") + 1], {})[name[name.rfind("/") + 1 :]] = real
+            for slash in [-1, *(i for i, c in enumerate(name) if c == "/")] if Path(name).suffix in FOREIGN else ():
+                foreign.setdefault(name[: slash + 1], name)
         for folder, inside in sorted(folders.items()):
             own_tensors = {name: tensors[folder + name] for name in inside if folder + name in tensors}
-            every = [name for name in files if name.startswith(folder)] if "config.json" in inside else []
-            work = (folder, inside, own_tensors, every, report)
+            work = (folder, inside, own_tensors, foreign.get(folder, ""), report)
             guard(report, folder or ".", lambda work=work: check_folder(*work))
     for name, real in files.items() if listed or hashed else ():
         digest = guard(report, name, lambda real=real: measure(real))

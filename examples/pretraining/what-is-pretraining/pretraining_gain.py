@@ -82,8 +82,16 @@ else:
 train, test = ({name: split(parts)[side] for name, parts in texts.items()} for side in (0, 1))
 if min(len(train["new"]), 10 * len(test["new"])) < LEAST:
     parser.exit(2, f"--text {args.text} quá ngắn: cần {LEAST} ký tự, chia thành nhiều đoạn cách nhau một dòng trống.\n")
-bpe = ByteLevelBPETokenizer()  # học từ vựng trên phần huấn luyện của văn bản cũ, không bao giờ trên phần kiểm thử
-bpe.train_from_iterator([train["old"]], vocab_size=VOCAB, show_progress=False)
+
+
+def tokenizer_of(vocab):
+    """Tokenizer học trên phần huấn luyện của văn bản cũ, không bao giờ trên phần kiểm thử."""
+    bpe = ByteLevelBPETokenizer()
+    bpe.train_from_iterator([train["old"]], vocab_size=vocab, show_progress=False)
+    return bpe
+
+
+bpe = tokenizer_of(VOCAB)
 ids = {
     f"{part}_{name}": bpe.encode(text[name]).ids for name in texts for part, text in (("train", train), ("test", test))
 }
@@ -121,13 +129,23 @@ def learn(model, tokens, test, steps, seed):
     return losses
 
 
-def random_model(seed):
+def random_model(seed, vocab=VOCAB):
     """GPT tí hon, trọng số ngẫu nhiên, không dropout để mọi lần đo đều lặp lại được."""
     torch.manual_seed(seed)
-    shape = {"n_layer": 3, "n_embd": 128, "n_head": 4, "n_positions": CONTEXT, "vocab_size": VOCAB}
+    shape = {"n_layer": 3, "n_embd": 128, "n_head": 4, "n_positions": CONTEXT, "vocab_size": vocab}
     dropout = {"resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
     return GPT2LMHeadModel(GPT2Config(**shape, **dropout, bos_token_id=0, eos_token_id=0))
 
+
+# %% Hai từ vựng
+print("\n== Hai từ vựng ==")
+untrained = {}
+for vocab in (VOCAB, VOCAB // 2):  # cùng văn bản kiểm thử, cắt thành ít hay nhiều token hơn
+    tokens = tokenizer_of(vocab).encode(test["old"]).ids
+    loss = evaluate(random_model(0, vocab), tokens)
+    untrained[vocab] = {"guess": math.log(vocab), "loss": loss, "byte": loss * len(tokens) / len(test["old"].encode())}
+    print("V = {}: ln V {guess:.2f}, loss mỗi token {loss:.2f}, mỗi byte {byte:.2f}".format(vocab, **untrained[vocab]))
+whole, half = untrained.values()
 
 # %% Tiền huấn luyện và lưu
 print("\n== Tiền huấn luyện và lưu ==")
@@ -143,7 +161,7 @@ for seed in range(seeds):
     saved.append({"before": before, "after": after, "sha256": digest})
     print(f"hạt giống {seed}: loss kiểm thử {before:.2f} → {after:.2f}")
 parameters = model.num_parameters()
-print(f"{parameters} tham số; đoán bừa: ln {VOCAB} = {math.log(VOCAB):.2f}")
+print(f"{parameters} tham số")
 
 # %% Tiến trình mới
 SHARED = (loss_of, evaluate, learn, random_model)
@@ -196,7 +214,9 @@ print("quên: loss trên văn bản cũ tăng {mean:.2f} ({least:.2f} tới {mos
 print("\n== Đối chứng ==")
 pairs = list(zip(saved, runs, strict=True))
 checks = {
-    "start": ("bản ngẫu nhiên bắt đầu ở mức đoán bừa", all(abs(s["before"] - math.log(VOCAB)) < 0.2 for s in saved)),
+    "start": ("bản ngẫu nhiên bắt đầu ở mức đoán bừa", all(abs(s["before"] - whole["guess"]) < 0.2 for s in saved)),
+    "half": ("nửa từ vựng: loss ban đầu bớt ln 2", abs(whole["loss"] - half["loss"] - math.log(2)) < 0.05),
+    "byte": ("nửa từ vựng: mỗi token thấp hơn, mỗi byte lại cao hơn", half["byte"] > whole["byte"]),
     "learned": ("tiền huấn luyện làm loss kiểm thử giảm hẳn", all(s["after"] < s["before"] - 0.5 for s in saved)),
     "file": ("tiến trình mới đọc đúng tệp, báo cáo tải rỗng", all(run["same"] and run["report"] for run in runs)),
     "loaded": ("tải xong, loss như lúc lưu", all(abs(run["loaded"] - s["after"]) < 1e-4 for s, run in pairs)),
@@ -215,7 +235,7 @@ if args.json:
     exact = {"checks": verdict, "parameters": parameters, "tokens": {name: len(tokens) for name, tokens in ids.items()}}
     exact |= {"seeds": seeds, "pretraining_steps": long, "new_steps": short}
     exact |= {"vocabulary": VOCAB, "batch": BATCH, "context": CONTEXT}
-    approx |= near({"guess": math.log(VOCAB), "half_guess": math.log(VOCAB / 2)})
+    approx |= {"untrained": {"whole": near(whole), "half": near(half)}}
     digest = hashlib.sha256(json.dumps([train, test]).encode()).hexdigest()
     args.json.write_text(json.dumps({"exact": exact, "approx": approx, "data_sha256": digest}), encoding="utf-8")
 if not all(verdict.values()):
