@@ -32,6 +32,7 @@ import pages
 import records
 import redirects
 import rendered
+import search_index
 import strip
 from course import lesson_folder
 from formulas import FormulaError, Renderer
@@ -241,6 +242,7 @@ def course_texts(page: str, config: MkDocsConfig) -> dict[str, Callable[[], str]
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in and check a page; put the strip at its head."""
     if page.file.src_uri.endswith(".ipynb"):
+        page.meta["search"] = {"exclude": True}  # it repeats a script whose parts stand, explained, in the lesson
         return markdown
     results = lesson_results(page.file.src_uri, config)
     text, first_line, results_line = "", 1, 1
@@ -283,7 +285,8 @@ def related_pages(page: str, config: MkDocsConfig) -> str:
         title = course.front_matter(Path(config.docs_dir) / other)[0].get("title", other)
         why = f" <small>cùng nói về {', '.join(shared)}</small>" if shared else ""
         rows.append(f"- [{title}]({posixpath.relpath(other, posixpath.dirname(page))}){why}")
-    return '<div class="related" markdown>\n\n**Trang gần đây**{: .related-title }\n\n' + "\n".join(rows) + "\n\n</div>"
+    head = '<div class="related" markdown data-search-exclude>\n\n**Trang gần đây**{: .related-title }'
+    return head + "\n\n" + "\n".join(rows) + "\n\n</div>"
 
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -330,8 +333,9 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Keep what KaTeX rendered; in a strict build, follow every link and anchor of the built site."""
+    """Keep what KaTeX rendered; make the search small; in a strict build, follow every link and anchor."""
     state.renderer.close()
+    search_index.write(Path(config.site_dir), state.terms, ROOT, inline="material/offline" in config.plugins)
     if config.strict:
         for problem in links.broken(Path(config.site_dir)):
             log.warning(problem)

@@ -28,7 +28,7 @@ def strip(number_of_lesson: str, minutes: int, results: list[Record], tools: lis
     base = posixpath.relpath(folder, posixpath.dirname(page) or ".")
     if len(results) > 1:
         hint = "Mỗi dòng mở ra một script: giá, cách cài, tải và chép nguyên tệp. Mới học thì bắt đầu ở dòng đầu."
-        parts.append(f'<p class="lesson-number">{hint}</p>')
+        parts.append(f'<p class="lesson-number" data-search-exclude>{hint}</p>')
     parts += [tool_card(tool, base) for tool in tools]
     parts += [card(record, base, opened=len(results) == 1 and not tools) for record in results]
     return "\n\n".join([*parts, "</div>"])
@@ -61,9 +61,10 @@ def card(record: Record, base: str, opened: bool) -> str:
         [
             f'<details class="run" markdown{" open" if opened else ""}>',
             f"<summary><code>{record.script.name}</code> {html.escape(summary)} <small>{cost}</small></summary>",
-            f'<dl class="run-facts">{rows}</dl>',
+            f'<dl class="run-facts" data-search-exclude>{rows}</dl>',
             f"[Tải script]({stem}.py){{ .md-button download }} [Chép cả script ({lines} dòng)]({stem}.py){{ .md-button "
-            f"data-copy }} [Mở notebook]({stem}.ipynb){{ .md-button }} [Bản ghi lần chạy]({stem}.txt){{ .md-button }}",
+            f"data-copy }} [Mở notebook]({stem}.ipynb){{ .md-button }} [Bản ghi lần chạy]({stem}.txt){{ .md-button }}"
+            "\n{: data-search-exclude }",
             *install,
             "</details>",
         ]
@@ -81,7 +82,7 @@ def tool_card(tool: Path, base: str) -> str:
             '<details class="run" markdown open>',
             f"<summary><code>{tool.name}</code> {html.escape(summary)} <small>chỉ cần Python</small></summary>",
             f"[Tải công cụ]({file}){{ .md-button download }} "
-            f"[Chép cả công cụ ({lines} dòng)]({file}){{ .md-button data-copy }}",
+            f"[Chép cả công cụ ({lines} dòng)]({file}){{ .md-button data-copy }}\n{{: data-search-exclude }}",
             "</details>",
         ]
     )

@@ -1,0 +1,506 @@
+/* The site's search, in a worker. It speaks the theme's protocol (setup, ready, query, result) and takes the place of
+ * the theme's worker, which needs the whole text of the site before the first letter is typed.
+ *
+ * A query is answered in two steps. search/words.json says which pages hold each word, and how prominently: it chooses
+ * the CANDIDATES best pages. Their text (search/pages/) gives the order, the sections and the snippets. A site opened
+ * without a server brings its text along in the setup message; then every page is a candidate. */
+
+const [SETUP, READY, QUERY, RESULT] = [0, 1, 2, 3]
+const CANDIDATES = 8 // pages whose text is looked at
+const PAUSE = 120 // milliseconds without a new letter before text is downloaded
+const SHOWN = 3 // sections of a page shown at once; the rest unfolds
+const SNIPPET = 240 // characters
+const LEVELS = [0.5, 1, 1.8, 2.6] // what a word counts on a page: in code, in text, in a heading, in the title
+const HEADING = 2.2 // what a word counts in the heading of a section, where 1 is its text
+const ABOVE = 0.7 // … in the title of the section's page
+const CODE = 0.6 // … in the section's code
+const NEAR = 0.8 // what two words of the query gain by standing side by side, as a part of their own weight
+const APART = 0.4 // … what is left of words that belong together and do not stand side by side
+const OTHER = 0.85 // what a word counts that only means the same
+const OFTEN = 0.4 // what more than one occurrence adds
+const LONG = 0.5 // what a long section loses
+
+/* Words that a question holds and a page need not. Without accents only those that are no other word's bare form. */
+const STOP = new Set(
+  ("là của và các những một có thế nào làm sao gì cho khi để thì mà ở được bị tôi bạn mình với trong ra vào này đó ấy " +
+    "hay hoặc rồi nên phải như vì tại bao nhiêu cách về từ cái con " +
+    "la cua va cac nhung the nao lam sao gi cho khi thi trong duoc toi minh voi nay nhu vi hay nen roi cach cai " +
+    "a an and do does for how i in is it my of on or that the to what why with").split(" ")
+)
+
+// Words. `words` must cut as `words` in scripts/search_index.py does.
+
+const ACCENTS = /[\u0300-\u036f]/g
+const OLD_TONE = /(o)([\u0300\u0301\u0303\u0309\u0323])([ae])|(u)([\u0300\u0301\u0303\u0309\u0323])(y)/g
+
+function normal(text) {
+  const low = text.normalize("NFC").toLowerCase()
+  if (/^[\x00-\x7f]*$/.test(low)) return low
+  return low.normalize("NFD").replace(OLD_TONE, "$1$4$3$6$2$5").normalize("NFC")
+}
+
+function bare(word) {
+  return word.normalize("NFD").replace(ACCENTS, "").replace(/đ/g, "d")
+}
+
+function words(text) {
+  return Array.from(text.matchAll(/[\p{L}\p{N}]+(?:\p{M}+[\p{L}\p{N}]*)*/gu), found => ({
+    word: normal(found[0]),
+    at: found.index,
+    end: found.index + found[0].length
+  }))
+}
+
+// The list of words
+
+const ALPHABET = Array.from({ length: 94 }, (_, i) => String.fromCharCode(33 + i)).filter(c => c !== '"' && c !== "\\")
+const DIGIT = new Map(ALPHABET.map((letter, digit) => [letter, digit]))
+const [LAST, MORE] = [60, 30]
+
+/* [page, level] for each page that holds a word. */
+function decode(text) {
+  const found = []
+  let [page, value, unit] = [-1, 0, 1]
+  for (const letter of text) {
+    const digit = DIGIT.get(letter)
+    if (digit >= LAST) {
+      value += (digit - LAST) * unit
+      unit *= MORE
+    } else {
+      value += digit * unit
+      page += 1 + (value >> 2)
+      found.push([page, value & 3])
+      value = 0
+      unit = 1
+    }
+  }
+  return found
+}
+
+class List {
+  constructor({ pages, words, hits, same }) {
+    this.pages = pages
+    this.words = words.split(" ")
+    this.hits = hits.split(" ")
+    this.place = new Map(this.words.map((word, number) => [word, number]))
+    this.ofBare = new Map() // bare form -> numbers of the words
+    this.words.forEach((word, number) => {
+      const form = bare(word)
+      if (this.ofBare.has(form)) this.ofBare.get(form).push(number)
+      else this.ofBare.set(form, [number])
+    })
+    this.bares = [...this.ofBare.keys()].sort()
+    this.same = new Map() // a term as typed, with or without accents -> the terms that mean the same
+    this.longest = 1
+    for (const group of same) {
+      const ways = group.map(term => term.split(" "))
+      ways.forEach((way, i) => {
+        this.longest = Math.max(this.longest, way.length)
+        for (const key of new Set([group[i], bare(group[i])]))
+          if (key === group[i] || way.length > 1 || key.length > 3)
+            this.same.set(key, [...(this.same.get(key) || []), ...ways.filter(other => other !== way)])
+      })
+    }
+  }
+
+  /* The longest term of the query that begins here, and what means the same. */
+  meaning(query, at) {
+    for (let length = Math.min(this.longest, query.length - at); length > 0; length--) {
+      const here = query.slice(at, at + length)
+      const others = this.same.get(here.map(({ word }) => word).join(" "))
+      if (others) return { length, others }
+    }
+    return { length: 1, others: [] }
+  }
+
+  /* Bare forms that begin so. */
+  beginning(start) {
+    let [low, high] = [0, this.bares.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.bares[middle] < start) low = middle + 1
+      else high = middle
+    }
+    const found = []
+    while (low < this.bares.length && this.bares[low].startsWith(start)) found.push(this.bares[low++])
+    return found
+  }
+
+  /* Bare forms that one slip of the finger turns into this one. */
+  nearly(form) {
+    return form.length < 4 ? [] : this.bares.filter(other => oneSlip(form, other))
+  }
+}
+
+/* One letter more, less or other, or two neighbours exchanged. */
+function oneSlip(a, b) {
+  if (Math.abs(a.length - b.length) > 1 || a === b) return false
+  let [start, end] = [0, 0]
+  while (start < a.length && a[start] === b[start]) start++
+  while (end < Math.min(a.length, b.length) - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end++
+  const [left, right] = [a.slice(start, a.length - end), b.slice(start, b.length - end)]
+  if (left.length <= 1 && right.length <= 1) return true
+  return left.length === 2 && right.length === 2 && left[0] === right[1] && left[1] === right[0]
+}
+
+// A query
+
+/* The words of a query. `glued`: must stand right after the one before (save_pretrained, "trọng số"). */
+function parse(text) {
+  const found = []
+  const parts = text.split(/["“”«»]/)
+  parts.forEach((part, number) => {
+    const quoted = number % 2 === 1 && number < parts.length - 1
+    let before = -1
+    for (const { word, at, end } of words(part)) {
+      const between = before < 0 ? " " : part.slice(before, at)
+      const form = bare(word)
+      const glued = before >= 0 && (quoted || /^[_.\-]+$/.test(between))
+      found.push({ word, form, glued, stop: STOP.has(word), last: false, typed: part.slice(at, end) })
+      before = end
+    }
+  })
+  if (found.length && /[\p{L}\p{N}\p{M}]$/u.test(text)) found[found.length - 1].last = true
+  return found
+}
+
+/* A word that no page holds, as words that one does: HeaderTooLarge, huanluyen. */
+function apart(list, token) {
+  if (list.beginning(token.form).length) return [token]
+  const made = (word, i, all) => ({ ...token, word, form: bare(word), glued: i > 0, last: token.last && i === all.length - 1 })
+  const humps = words(token.typed.replace(/(\p{Ll})(?=\p{Lu})/gu, "$1 ")).map(({ word }) => word)
+  if (humps.length > 1) return humps.map(made)
+  for (let at = 2; at < token.form.length - 1; at++) {
+    const two = [token.form.slice(0, at), token.form.slice(at)]
+    if (two.every(half => list.ofBare.has(half))) return two.map(made)
+  }
+  return [token]
+}
+
+/* Word of the site -> how well it answers a word of the query, from 0 to 1. */
+function answers(list, { word, form, last }) {
+  const found = new Map()
+  const add = (number, weight) => {
+    const answer = list.words[number]
+    if (weight > (found.get(answer) || 0)) found.set(answer, weight)
+  }
+  const accented = word !== form
+  const known = list.ofBare.get(form) || []
+  const exact = accented && list.place.has(word)
+  for (const number of known) add(number, !accented || list.words[number] === word ? 1 : exact ? 0.12 : 0.8)
+  if (last) {
+    for (const longer of list.beginning(form)) {
+      if (longer === form) continue
+      for (const number of list.ofBare.get(longer)) {
+        const fits = !accented || list.words[number].startsWith(word)
+        if (fits || !known.length) add(number, known.length ? 0.3 : fits ? 0.9 : 0.5)
+      }
+    }
+  }
+  if (!found.size) for (const near of list.nearly(form)) for (const number of list.ofBare.get(near)) add(number, 0.6)
+  return found
+}
+
+/* A query as the ranking reads it. `tokens`: the words of the query and of all that means the same. `parts`: one after
+ * the other, each with its `ways`: the words as typed, and what else means the same. A way is a list of tokens. */
+function read(list, query) {
+  const tokens = []
+  const parts = []
+  let ends = [] // tokens that end the part before
+  const put = (way, before) =>
+    way.map((token, i) => {
+      tokens.push({ ...token, answers: answers(list, token), before: i ? [tokens.length - 1] : before })
+      return tokens.length - 1
+    })
+  for (let at = 0; at < query.length; ) {
+    const { length, others } = list.meaning(query, at)
+    const typed = query.slice(at, at + length)
+    const ways = [{ weight: 1, tokens: put(typed, ends) }]
+    for (const other of others) {
+      const way = other.map((word, i) => ({ word, form: bare(word), glued: i > 0, stop: false, last: false }))
+      ways.push({ weight: OTHER, tokens: put(way, ends) })
+    }
+    parts.push({ ways, stop: typed.every(({ stop }) => stop), syllables: length })
+    ends = ways.map(way => way.tokens[way.tokens.length - 1])
+    at += length
+  }
+  const holders = new Map() // word of the site -> the tokens it answers, and how well
+  tokens.forEach(({ answers }, i) => {
+    for (const [word, weight] of answers) holders.set(word, [...(holders.get(word) || []), [i, weight]])
+  })
+  return { tokens, parts, holders }
+}
+
+const rarity = (all, holding) => 0.4 + Math.log(1 + (all - holding + 0.5) / (holding + 0.5))
+const worthOf = (part, all, holding) => rarity(all, holding) * (part.stop ? 0.15 : 1) * Math.sqrt(part.syllables)
+
+/* The best pages by the list alone: [page, score]. */
+function choose(list, { tokens, parts }) {
+  const ofToken = tokens.map(({ answers }) => {
+    const best = new Map()
+    for (const [answer, weight] of answers)
+      for (const [page, level] of decode(list.hits[list.place.get(answer)]))
+        best.set(page, Math.max(best.get(page) || 0, weight * LEVELS[level]))
+    return best
+  })
+  const scores = new Map()
+  let total = 0
+  for (const part of parts) {
+    const best = new Map()
+    for (const { weight, tokens } of part.ways)
+      for (const [page, value] of ofToken[tokens[0]]) {
+        const values = tokens.map(token => ofToken[token].get(page) || 0)
+        const mean = values.reduce((sum, one) => sum + one, 0) / values.length
+        best.set(page, Math.max(best.get(page) || 0, weight * mean))
+      }
+    const worth = worthOf(part, list.pages.length, [...best.values()].filter(value => value >= LEVELS[0] / 2).length)
+    total += worth
+    for (const [page, value] of best) {
+      const [score, covered] = scores.get(page) || [0, 0]
+      scores.set(page, [score + worth * value, covered + worth * Math.min(1, value / LEVELS[1])])
+    }
+  }
+  return [...scores].map(([page, [score, covered]]) => [page, score * (covered / total) ** 2])
+}
+
+// Ranking
+
+/* A section with its words, cut once. */
+function cut(location, sections) {
+  return {
+    location,
+    sections: sections.map(([anchor, title, text, code]) => ({
+      anchor,
+      fields: [title, text, code],
+      words: [words(title), words(text), words(code)]
+    }))
+  }
+}
+
+const FIELDS = [HEADING, 1, CODE]
+
+/* What a section holds of each token: its best value, and the best with the token's neighbour right before it. */
+function find({ tokens, holders }, fields) {
+  const values = tokens.map(() => 0)
+  const pairs = tokens.map(() => 0)
+  fields.forEach((found, kind) => {
+    const top = new Map()
+    const sum = new Map()
+    let before = []
+    for (const { word } of found) {
+      const now = holders.get(word) || []
+      for (const [i, weight] of now) {
+        top.set(i, Math.max(weight, top.get(i) || 0))
+        sum.set(i, weight + (sum.get(i) || 0))
+        for (const [neighbour, other] of before)
+          if (tokens[i].before.includes(neighbour)) pairs[i] = Math.max(pairs[i], Math.min(weight, other) * FIELDS[kind])
+      }
+      before = now
+    }
+    const long = kind ? LONG * Math.min(3, found.length / 150) : 0
+    for (const [i, best] of top) {
+      const count = sum.get(i) / best
+      values[i] = Math.max(values[i], (FIELDS[kind] * best * (1 + OFTEN) * count) / (count + OFTEN * (1 + long)))
+    }
+  })
+  return { values, pairs }
+}
+
+/* The best way of a part: its value, and how well it follows the part before. */
+function best(part, { values, pairs }) {
+  let [value, pair] = [0, 0]
+  for (const { weight, tokens } of part.ways) {
+    let sum = 0
+    tokens.forEach((token, i) => {
+      sum += values[token] * (i && !pairs[token] ? APART : 1)
+    })
+    const all = tokens.every(token => values[token])
+    value = Math.max(value, weight * sum / tokens.length * (all ? 1 : APART))
+    pair = Math.max(pair, weight * pairs[tokens[0]])
+  }
+  return [value, pair]
+}
+
+/* Every section of the pages with its score. */
+function rank(reading, pages) {
+  const { parts } = reading
+  const rows = []
+  for (const page of pages) {
+    const title = find(reading, [page.sections[0].words[0]])
+    const above = parts.map(part => best(part, title).map(value => value / HEADING * ABOVE))
+    for (const section of page.sections) {
+      const own = find(reading, section.words)
+      const here = parts.map((part, i) => best(part, own).map((value, kind) => Math.max(value, above[i][kind])))
+      rows.push({ page, section, own, here })
+    }
+  }
+  const worth = parts.map((part, i) =>
+    worthOf(part, rows.length, rows.filter(({ here }) => here[i][0] >= 0.4).length)
+  )
+  const total = worth.reduce((sum, value) => sum + value, 0)
+  for (const row of rows) {
+    let [score, covered] = [0, 0]
+    row.here.forEach(([value, pair], i) => {
+      score += worth[i] * value + (i ? NEAR * Math.min(worth[i - 1], worth[i]) * pair : 0)
+      covered += worth[i] * Math.min(1, value / CODE)
+    })
+    row.score = score * (covered / total) ** 2 / total
+  }
+  return rows
+}
+
+// What is shown
+
+const escape = text => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;")
+
+/* A part of a text with the words of the query marked. */
+function mark(text, found, fits, from = 0, to = text.length) {
+  let [shown, at] = ["", from]
+  for (const { word, at: start, end } of found) {
+    if (start < from || end > to || !fits(word)) continue
+    shown += `${escape(text.slice(at, start))}<mark>${escape(text.slice(start, end))}</mark>`
+    at = end
+  }
+  return (shown + escape(text.slice(at, to))).replace(/<\/mark>([\s_-]*)<mark>/g, "$1")
+}
+
+/* The part of a section's text, or else of its code, that holds most of the query. */
+function snippet(section, value) {
+  const [, text, code] = section.fields
+  const best = (field, found) => {
+    let [top, start, left, sum] = [0, 0, 0, 0]
+    const seen = new Map()
+    const weigh = (word, step) => {
+      const count = (seen.get(word) || 0) + step
+      seen.set(word, count)
+      if (count === (step > 0 ? 1 : 0)) sum += step * value(word)
+    }
+    found.forEach(({ word, end }) => {
+      weigh(word, 1)
+      while (end - found[left].at > SNIPPET) weigh(found[left++].word, -1)
+      if (sum > top) [top, start] = [sum, found[left].at]
+    })
+    return { top, start, field, found }
+  }
+  const prose = best(text, section.words[1])
+  const other = best(code, section.words[2])
+  const { start, field, found } = other.top > prose.top ? other : prose
+  const inside = found.filter(({ at, end }) => at >= start && end <= start + SNIPPET)
+  if (!inside.length) return ""
+  const from = start < 40 ? 0 : start
+  const next = found.find(({ end }) => end > from + SNIPPET)
+  const to = next ? inside[inside.length - 1].end : field.length
+  const shown = mark(field, found, word => value(word) >= 0.3, from, to)
+  return `<p>${from ? "… " : ""}${shown}${next ? " …" : ""}</p>`
+}
+
+/* Groups of sections by page, best first, as the theme shows them. */
+function results(reading, pages) {
+  const ofPage = new Map(pages.map(page => [page, []]))
+  for (const row of rank(reading, pages)) if (row.score > 0) ofPage.get(row.page).push(row)
+  const groups = []
+  for (const [page, rows] of ofPage) {
+    if (!rows.length) continue
+    rows.sort((a, b) => b.score - a.score)
+    const score = rows[0].score + 0.1 * rows.slice(1, 4).reduce((sum, row) => sum + row.score, 0)
+    groups.push({ page, score, rows: rows.filter(({ score }, i) => i < 8 && score > 0.25 * rows[0].score) })
+  }
+  groups.sort((a, b) => b.score - a.score)
+  return groups.filter(({ score }) => score > 0.1 * groups[0].score).map(group => items(group, reading))
+}
+
+function items({ page, rows, score }, { tokens, parts }) {
+  const value = new Map() // word -> what it adds to a snippet
+  for (const { stop, answers } of tokens)
+    for (const [word, weight] of answers)
+      if (weight >= 0.3) value.set(word, Math.max(value.get(word) || 0, stop ? 0.05 : weight))
+  const loud = word => value.get(word) >= 0.3
+  const made = rows.map(({ section, own, score: exact }, i) => {
+    const terms = {}
+    const met = section.words.flat().map(({ word }) => word).filter(loud)
+    for (const word of met) terms[word] = true
+    for (const part of parts)
+      if (!part.stop && !best(part, own)[0]) terms[part.ways[0].tokens.map(token => tokens[token].word).join(" ")] = false
+    return {
+      location: page.location + (section.anchor ? `#${section.anchor}` : ""),
+      title: mark(section.fields[0], section.words[0], loud),
+      text: snippet(section, word => value.get(word) || 0),
+      terms,
+      score: i < SHOWN && exact > 0.6 * rows[0].score ? score : exact / rows[0].score * score * 0.5
+    }
+  })
+  if (!made.some(({ location }) => location === page.location))
+    made.push({ location: page.location, title: escape(page.sections[0].fields[0]), text: "", terms: {}, score: 0 })
+  return made
+}
+
+/* Words that the last one may become, the likeliest last: the theme shows that one. */
+function suggestions(list, query) {
+  const token = query[query.length - 1]
+  if (!token || !token.last) return []
+  const longer = list.beginning(token.form).flatMap(form => list.ofBare.get(form)).filter(number => list.words[number].startsWith(token.word))
+  return longer.map(number => [list.words[number], list.hits[number].length]).sort((a, b) => a[1] - b[1]).map(([word]) => word)
+}
+
+// The worker
+
+const texts = new Map() // page number -> promise of its text
+let list
+let latest = 0
+let candidates = CANDIDATES
+
+const get = path => fetch(new URL(`../../${path}`, self.location), { cache: "no-cache" }).then(answer => {
+  if (!answer.ok) throw new Error(`${answer.status} ${path}`)
+  return answer.json()
+})
+
+const fileOf = location => `search/pages/${location.replace(/\/$/, "").replaceAll("/", ".") || "index"}.json`
+
+const ready = () => (list ||= get("search/words.json").then(data => new List(data), error => {
+  list = undefined // the next letter tries again
+  throw error
+}))
+
+function text(list, number) {
+  if (!texts.has(number))
+    texts.set(number, get(fileOf(list.pages[number][0])).then(([location, sections]) => cut(location, sections), () => {
+      texts.delete(number)
+      return cut(list.pages[number][0], [["", list.pages[number][1], "", ""]])
+    }))
+  return texts.get(number)
+}
+
+/* What the setup message of a site without a server brings. */
+function takeAlong({ list: data, pages }) {
+  candidates = pages.length
+  list = Promise.resolve(new List(data))
+  pages.forEach(([location, sections], number) => texts.set(number, Promise.resolve(cut(location, sections))))
+}
+
+async function search(question) {
+  const turn = ++latest
+  if (!parse(question).length) return { items: [] }
+  const list = await ready()
+  if (turn !== latest) return
+  const query = parse(question).flatMap(token => apart(list, token))
+  const reading = read(list, query)
+  const chosen = choose(list, reading).sort((a, b) => b[1] - a[1])
+  const best = chosen.slice(0, candidates).map(([page]) => page)
+  if (best.some(page => !texts.has(page))) {
+    await new Promise(done => setTimeout(done, PAUSE))
+    if (turn !== latest) return
+  }
+  const pages = await Promise.all(best.map(page => text(list, page)))
+  if (turn !== latest) return
+  return { items: results(reading, pages), suggest: suggestions(list, query) }
+}
+
+addEventListener("message", async ({ data: { type, data } }) => {
+  if (type === SETUP) {
+    if (data.docs.list) takeAlong(data.docs)
+    return postMessage({ type: READY })
+  }
+  if (type !== QUERY) return
+  const found = await search(data).catch(() => ({ items: [] }))
+  if (found) postMessage({ type: RESULT, data: found })
+})
