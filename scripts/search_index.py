@@ -25,7 +25,9 @@ from glossary import Term
 
 WORD = re.compile(r"[^\W_]+")
 TAG = re.compile(r"<[^>]*>")
-BLOCK = re.compile(r"<pre>(.*?)</pre>", re.DOTALL)
+AROUND = re.compile(r"</?(?:p|ul|ol|li)\b[^>]*>")  # tags that part words
+NOTE = re.compile(r"<sup>\d+</sup>|↩")  # signs of footnotes
+BLOCK = re.compile(r"([^<>]*)<pre>(.*?)</pre>", re.DOTALL)  # with its label
 # hòa, khỏe, tùy are hoà, khoẻ, tuỳ: the tone of oa, oe, uy is put on the second letter.
 OLD_TONE = re.compile("(o)([\u0300\u0301\u0303\u0309\u0323])([ae])|(u)([\u0300\u0301\u0303\u0309\u0323])(y)")
 # How prominent a word is on a page. The worker gives each its weight.
@@ -64,12 +66,13 @@ def words(text: str) -> list[str]:
 
 def plain_text(marked: str) -> str:
     """The text of an entry of Material's index, without tags, on one line."""
-    return " ".join(html.unescape(TAG.sub(" ", marked)).split())
+    return " ".join(html.unescape(TAG.sub("", AROUND.sub(" ", NOTE.sub("", marked)))).split())
 
 
 def code_text(marked: str) -> str:
     """The code and output blocks of an entry: each line once, none without a letter."""
-    lines = html.unescape(TAG.sub("", "\n".join(BLOCK.findall(marked)))).splitlines()
+    blocks = "\n".join(f"{label}\n{code}" for label, code in BLOCK.findall(marked))
+    lines = html.unescape(TAG.sub("", blocks)).splitlines()
     shown = dict.fromkeys(" ".join(line.split()) for line in lines if any(c.isalpha() for c in line))
     return "\n".join(shown)
 

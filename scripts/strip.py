@@ -54,18 +54,20 @@ def card(record: Record, base: str, opened: bool) -> str:
     rows = "".join(f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts.items())
     script = read(record.script)
     summary = sections.docstring_of(script).partition("\n")[0].rstrip(".")
-    cost = f"{facts['Thời gian']} · {facts['Bộ nhớ đỉnh']}"
+    cost = f"<small data-search-exclude>{facts['Thời gian']} · {facts['Bộ nhớ đỉnh']}</small>"
     lines = number(len(script.splitlines()))
     install = [fenced(install_lines(known["pins"]), "bash", "Cài đúng phiên bản đã chạy")] if versions else []
     return "\n\n".join(
         [
             f'<details class="run" markdown{" open" if opened else ""}>',
-            f"<summary><code>{record.script.name}</code> {html.escape(summary)} <small>{cost}</small></summary>",
+            f"<summary><code>{record.script.name}</code> {html.escape(summary)} {cost}</summary>",
             f'<dl class="run-facts" data-search-exclude>{rows}</dl>',
             f"[Tải script]({stem}.py){{ .md-button download }} [Chép cả script ({lines} dòng)]({stem}.py){{ .md-button "
             f"data-copy }} [Mở notebook]({stem}.ipynb){{ .md-button }} [Bản ghi lần chạy]({stem}.txt){{ .md-button }}"
             "\n{: data-search-exclude }",
+            "<div markdown data-search-exclude>",
             *install,
+            "</div>",
             "</details>",
         ]
     )

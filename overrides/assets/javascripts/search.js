@@ -10,6 +10,7 @@ const CANDIDATES = 8 // pages whose text is looked at
 const PAUSE = 120 // milliseconds without a new letter before text is downloaded
 const SHOWN = 3 // sections of a page shown at once; the rest unfolds
 const SNIPPET = 240 // characters
+const SEEN = 0.3 // how well a word must answer to be marked
 const LEVELS = [0.5, 1, 1.8, 2.6] // what a word counts on a page: in code, in text, in a heading, in the title
 const HEADING = 2.2 // what a word counts in the heading of a section, where 1 is its text
 const ABOVE = 0.7 // … in the title of the section's page
@@ -19,6 +20,10 @@ const APART = 0.4 // … what is left of words that belong together and do not s
 const OTHER = 0.85 // what a word counts that only means the same
 const OFTEN = 0.4 // what more than one occurrence adds
 const LONG = 0.5 // what a long section loses
+const COMMON = 0.4 // what a word counts that stands everywhere
+const SMALL = 0.15 // what is left of a stop word
+const WHOLE = 2 // power of the part of the query that is found
+const MORE_ROWS = 0.1 // what the next sections of a page add to its best one
 
 /* Words that a question holds and a page need not. Without accents only those that are no other word's bare form. */
 const STOP = new Set(
@@ -209,7 +214,8 @@ function read(list, query) {
   let ends = [] // tokens that end the part before
   const put = (way, before) =>
     way.map((token, i) => {
-      tokens.push({ ...token, answers: answers(list, token), before: i ? [tokens.length - 1] : before })
+      const alone = way.length === 1
+      tokens.push({ ...token, answers: answers(list, token), before: i ? [tokens.length - 1] : before, way, alone })
       return tokens.length - 1
     })
   for (let at = 0; at < query.length; ) {
@@ -231,8 +237,8 @@ function read(list, query) {
   return { tokens, parts, holders }
 }
 
-const rarity = (all, holding) => 0.4 + Math.log(1 + (all - holding + 0.5) / (holding + 0.5))
-const worthOf = (part, all, holding) => rarity(all, holding) * (part.stop ? 0.15 : 1) * Math.sqrt(part.syllables)
+const rarity = (all, holding) => COMMON + Math.log(1 + (all - holding + 0.5) / (holding + 0.5))
+const worthOf = (part, all, holding) => rarity(all, holding) * (part.stop ? SMALL : 1) * Math.sqrt(part.syllables)
 
 /* The best pages by the list alone: [page, score]. */
 function choose(list, { tokens, parts }) {
@@ -260,7 +266,7 @@ function choose(list, { tokens, parts }) {
       scores.set(page, [score + worth * value, covered + worth * Math.min(1, value / LEVELS[1])])
     }
   }
-  return [...scores].map(([page, [score, covered]]) => [page, score * (covered / total) ** 2])
+  return [...scores].map(([page, [score, covered]]) => [page, score * (covered / total) ** WHOLE])
 }
 
 // Ranking
@@ -344,7 +350,7 @@ function rank(reading, pages) {
       score += worth[i] * value + (i ? NEAR * Math.min(worth[i - 1], worth[i]) * pair : 0)
       covered += worth[i] * Math.min(1, value / CODE)
     })
-    row.score = score * (covered / total) ** 2 / total
+    row.score = score * (covered / total) ** WHOLE / total
   }
   return rows
 }
@@ -353,45 +359,64 @@ function rank(reading, pages) {
 
 const escape = text => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;")
 
+/* Which words of a text answer the query. Of a term of several words, only two side by side count. */
+function hits({ tokens, holders }, found) {
+  const of = place => (found[place] && holders.get(found[place].word)) || []
+  return found.map((_, place) => {
+    let top = 0
+    for (const [i, weight] of of(place)) {
+      if (weight < SEEN) continue
+      const { alone, stop, before } = tokens[i]
+      const beside =
+        alone ||
+        of(place - 1).some(([other, own]) => own >= SEEN && tokens[other].way === tokens[i].way && before.includes(other)) ||
+        of(place + 1).some(([other, own]) => own >= SEEN && tokens[other].way === tokens[i].way && tokens[other].before.includes(i))
+      if (beside) top = Math.max(top, stop ? 0.05 : weight)
+    }
+    return top
+  })
+}
+
 /* A part of a text with the words of the query marked. */
-function mark(text, found, fits, from = 0, to = text.length) {
+function mark(text, found, weights, from = 0, to = text.length) {
   let [shown, at] = ["", from]
-  for (const { word, at: start, end } of found) {
-    if (start < from || end > to || !fits(word)) continue
+  found.forEach(({ at: start, end }, place) => {
+    if (start < from || end > to || weights[place] < SEEN) return
     shown += `${escape(text.slice(at, start))}<mark>${escape(text.slice(start, end))}</mark>`
     at = end
-  }
+  })
   return (shown + escape(text.slice(at, to))).replace(/<\/mark>([\s_-]*)<mark>/g, "$1")
 }
 
 /* The part of a section's text, or else of its code, that holds most of the query. */
-function snippet(section, value) {
-  const [, text, code] = section.fields
-  const best = (field, found) => {
+function snippet(section, weights) {
+  const best = kind => {
+    const [field, found] = [section.fields[kind], section.words[kind]]
     let [top, start, left, sum] = [0, 0, 0, 0]
     const seen = new Map()
-    const weigh = (word, step) => {
-      const count = (seen.get(word) || 0) + step
+    const weigh = (place, step) => {
+      const { word } = found[place]
+      const count = (seen.get(word) || 0) + step * (weights[kind][place] > 0)
+      if (count === (step > 0 ? 1 : 0)) sum += step * weights[kind][place]
       seen.set(word, count)
-      if (count === (step > 0 ? 1 : 0)) sum += step * value(word)
     }
-    found.forEach(({ word, end }) => {
-      weigh(word, 1)
-      while (end - found[left].at > SNIPPET) weigh(found[left++].word, -1)
-      if (sum > top) [top, start] = [sum, found[left].at]
+    found.forEach(({ end }, place) => {
+      weigh(place, 1)
+      while (end - found[left].at > SNIPPET) weigh(left++, -1)
+      if (sum > top + 1e-9) [top, start] = [sum, left]
     })
-    return { top, start, field, found }
+    return { top, start, field, found, weights: weights[kind] }
   }
-  const prose = best(text, section.words[1])
-  const other = best(code, section.words[2])
-  const { start, field, found } = other.top > prose.top ? other : prose
-  const inside = found.filter(({ at, end }) => at >= start && end <= start + SNIPPET)
-  if (!inside.length) return ""
-  const from = start < 40 ? 0 : start
-  const next = found.find(({ end }) => end > from + SNIPPET)
-  const to = next ? inside[inside.length - 1].end : field.length
-  const shown = mark(field, found, word => value(word) >= 0.3, from, to)
-  return `<p>${from ? "… " : ""}${shown}${next ? " …" : ""}</p>`
+  const prose = best(1)
+  const code = best(2)
+  const { start, field, found, weights: chosen } = code.top > prose.top ? code : prose
+  if (!found.length) return ""
+  let from = found[start].at
+  if (from < 60) from = 0
+  const inside = found.filter(({ at, end }) => at >= from && end <= from + SNIPPET)
+  const whole = inside.length && inside[inside.length - 1] === found[found.length - 1]
+  const to = whole || !inside.length ? field.length : inside[inside.length - 1].end
+  return `<p>${from ? "… " : ""}${mark(field, found, chosen, from, to)}${whole ? "" : " …"}</p>`
 }
 
 /* Groups of sections by page, best first, as the theme shows them. */
@@ -402,36 +427,42 @@ function results(reading, pages) {
   for (const [page, rows] of ofPage) {
     if (!rows.length) continue
     rows.sort((a, b) => b.score - a.score)
-    const score = rows[0].score + 0.1 * rows.slice(1, 4).reduce((sum, row) => sum + row.score, 0)
+    const score = rows[0].score + MORE_ROWS * rows.slice(1, 4).reduce((sum, row) => sum + row.score, 0)
     groups.push({ page, score, rows: rows.filter(({ score }, i) => i < 8 && score > 0.25 * rows[0].score) })
   }
   groups.sort((a, b) => b.score - a.score)
-  return groups.filter(({ score }) => score > 0.1 * groups[0].score).map(group => items(group, reading))
+  return groups.filter(({ score }) => score > 0.05 * groups[0].score).map(group => items(group, reading))
 }
 
-function items({ page, rows, score }, { tokens, parts }) {
-  const value = new Map() // word -> what it adds to a snippet
-  for (const { stop, answers } of tokens)
-    for (const [word, weight] of answers)
-      if (weight >= 0.3) value.set(word, Math.max(value.get(word) || 0, stop ? 0.05 : weight))
-  const loud = word => value.get(word) >= 0.3
+/* The page first, then its sections. The theme shows those that score no less than the first one of the group, unfolds
+ * the others on demand, and leads the Enter key to the highest score. */
+function items({ page, rows, score }, reading) {
+  const { tokens, parts } = reading
   const made = rows.map(({ section, own, score: exact }, i) => {
+    const weights = section.words.map(found => hits(reading, found))
     const terms = {}
-    const met = section.words.flat().map(({ word }) => word).filter(loud)
-    for (const word of met) terms[word] = true
+    section.words.forEach((found, kind) => {
+      found.forEach(({ word }, place) => {
+        if (weights[kind][place] >= SEEN) terms[word] = true
+      })
+    })
     for (const part of parts)
       if (!part.stop && !best(part, own)[0]) terms[part.ways[0].tokens.map(token => tokens[token].word).join(" ")] = false
+    const near = i < SHOWN && exact > 0.6 * rows[0].score
     return {
       location: page.location + (section.anchor ? `#${section.anchor}` : ""),
-      title: mark(section.fields[0], section.words[0], loud),
-      text: snippet(section, word => value.get(word) || 0),
+      title: mark(section.fields[0], section.words[0], weights[0]),
+      text: snippet(section, weights),
       terms,
-      score: i < SHOWN && exact > 0.6 * rows[0].score ? score : exact / rows[0].score * score * 0.5
+      score: i === 0 ? score : (score * exact) / rows[0].score / (near && rows[0].section.anchor ? 1 : 4)
     }
   })
-  if (!made.some(({ location }) => location === page.location))
-    made.push({ location: page.location, title: escape(page.sections[0].fields[0]), text: "", terms: {}, score: 0 })
-  return made
+  if (!rows[0].section.anchor) return made
+  const low = Math.min(...made.filter(({ score: own }) => own > 0.6 * score || own === score).map(({ score }) => score))
+  const place = made.findIndex(({ location }) => location === page.location)
+  const title = mark(page.sections[0].fields[0], page.sections[0].words[0], hits(reading, page.sections[0].words[0]))
+  const parent = place < 0 ? { location: page.location, title, text: "", terms: {} } : made.splice(place, 1)[0]
+  return [{ ...parent, score: low }, ...made]
 }
 
 /* Words that the last one may become, the likeliest last: the theme shows that one. */
