@@ -391,10 +391,7 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
     if page.file.src_uri in state.recalled:
         return content
     if page.file.src_uri.endswith(".ipynb"):
-        content = re.sub(r"<(style|script)\b.*?</\1>", "", content, flags=re.DOTALL)
-        # Each cell's code comes twice, once for a copy button that does not work without the scripts.
-        content = re.sub(r'<div class="clipboard-copy-txt".*?</div>', "", content, flags=re.DOTALL)
-        return content.replace('class="highlight-ipynb', 'class="highlight')
+        return notebooks.page(content)
     checked = state.pages[page.file.src_uri]
     reader = rendered.read(content, state.names)
     told = {line for line, _ in checked.found.problems}

@@ -10,7 +10,9 @@ REPAIRS = (
     (' tabindex=""', ""),
     ('id="__drawer" autocomplete="off"', 'id="__drawer"'),
     ('id="__search" autocomplete="off"', 'id="__search"'),
+    ('class="md-path" aria-label="Điều hướng"', 'class="md-path" aria-label="Vị trí trong khoá học"'),
 )
+TOC_LABEL = (' for="__toc"', 'id="__toc"')  # on a page without contents the label names a box that is not there
 
 
 class ThemeChanged(Exception):
@@ -24,4 +26,6 @@ def mend(page: str) -> str:
         raise ThemeChanged("giao diện không còn viết thẻ script như scripts/theme_html.py chờ đợi")
     for written, allowed in REPAIRS:
         page = page.replace(written, allowed)
+    if TOC_LABEL[1] not in page:
+        page = page.replace(TOC_LABEL[0], "")
     return page
