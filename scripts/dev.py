@@ -28,6 +28,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 OLDEST_PYTHON = (3, 11)
 EXAMPLES_LINE = "# examples"  # requirements.txt: what the site needs stands above this line
+BENCHES = {"search": "bench_search.py"}
 CHILD_ENV = {
     "NO_MKDOCS_2_WARNING": "1",  # Material's banner about a generator that this project does not use
     "PYTHONIOENCODING": "utf-8",  # Vietnamese output into a pipe on Windows
@@ -176,13 +177,13 @@ def hint_about_torch(requirements: str) -> None:
         say("Máy không có GPU? Xem mục «Bản torch cho CPU» trong README")
 
 
-def set_up(examples: bool) -> None:
+def set_up(examples: bool, tests: bool = False) -> None:
     """Bring .venv and node_modules up to date; silent and quick when they are."""
     ensure_venv()
     ensure_packages(examples)
     if examples:
         ensure_models()
-    code = run(PYTHON, SCRIPTS / "node_setup.py")
+    code = run(PYTHON, SCRIPTS / "node_setup.py", *(["--tests"] if tests else []))
     if code != 0:
         raise Stop(code)
 
@@ -192,7 +193,7 @@ def set_up(examples: bool) -> None:
 
 def setup(args: argparse.Namespace, words: list[str]) -> int:
     """Install everything."""
-    set_up(examples=True)
+    set_up(examples=True, tests=True)
     say("Xong. Xem trang: python scripts/dev.py serve")
     return 0
 
@@ -238,7 +239,7 @@ def test(args: argparse.Namespace, words: list[str]) -> int:
     """Lint and test; stops at the first step that fails."""
     from browser import find_browser, install_browser
 
-    set_up(examples=True)
+    set_up(examples=True, tests=True)
     chromium = find_browser()
     if chromium is None:
         say("→ Cài trình duyệt Chromium cho phần kiểm thử")
@@ -252,6 +253,12 @@ def test(args: argparse.Namespace, words: list[str]) -> int:
         if code != 0:
             raise Stop(code, f"{step[0]} dừng với mã {code}.")
     return 0
+
+
+def bench(args: argparse.Namespace, words: list[str]) -> int:
+    """Measure one thing."""
+    set_up(examples=True)
+    return run(PYTHON, SCRIPTS / BENCHES[args.what])
 
 
 def new_lesson(args: argparse.Namespace, words: list[str]) -> int:
@@ -309,6 +316,9 @@ def make_parser() -> argparse.ArgumentParser:
     more = "Mọi tham số được chuyển cho pytest; đường dẫn tính từ thư mục gốc của dự án."
     command = add("test", test, "chạy ruff rồi pytest", more, open_ended=True)
     command.usage = "dev.py test [-h] [THAM_SỐ_PYTEST ...]"
+
+    command = add("bench", bench, "đo xem trang lớn lên thì sao")
+    command.add_argument("what", choices=BENCHES, metavar="VIỆC", help="một trong: " + ", ".join(BENCHES))
 
     command = add("new-lesson", new_lesson, "tạo các tệp cho một bài học mới")
     command.add_argument("module", metavar="MÔ_ĐUN", help="tên thư mục của mô-đun, ví dụ: fine-tuning")

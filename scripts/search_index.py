@@ -105,24 +105,46 @@ def encode(number: int) -> str:
     return digits + ALPHABET[number]
 
 
-def levels(page: Page) -> dict[str, int]:
-    """The words of a page and how prominent each is."""
+def levels(page: Page, terms: Terms | None = None) -> dict[str, int]:
+    """The words of a page, and the terms of several words, and how prominent each is."""
     found: dict[str, int] = {}
     for number, section in enumerate(page.sections):
         title = HEADING if number else TITLE
         for level, text in ((title, section.title), (TEXT, section.text), (CODE, section.code)):
-            for word in words(text):
+            here = words(text)
+            for word in here + (terms.in_words(here) if terms else []):
                 if level > found.get(word, -1) and not (level == CODE and word.isdecimal()):
                     found[word] = level
     return found
+
+
+class Terms:
+    """The terms of several words among the synonyms, found in a text and written as one word: trọng_số_buộc."""
+
+    def __init__(self, same: list[list[str]]) -> None:
+        """Sort the terms by their first word."""
+        self.of: dict[str, set[tuple[str, ...]]] = {}
+        for term in (term for group in same for term in group if " " in term):
+            first, *rest = term.split(" ")
+            self.of.setdefault(first, set()).add(tuple(rest))
+
+    def in_words(self, text: list[str]) -> list[str]:
+        """The terms in a text that is cut into words."""
+        return [
+            "_".join((word, *rest))
+            for place, word in enumerate(text)
+            for rest in self.of.get(word, ())
+            if tuple(text[place + 1 : place + 1 + len(rest)]) == rest
+        ]
 
 
 def list_of(pages: list[Page], same: list[list[str]]) -> dict[str, object]:
     """The list of the pages of each word. `same`: groups of words that find each other."""
     hits: dict[str, str] = {}
     latest: dict[str, int] = {}
+    terms = Terms(same)
     for number, page in enumerate(pages):
-        for word, level in levels(page).items():
+        for word, level in levels(page, terms).items():
             gap = number - latest.get(word, -1) - 1
             hits[word] = hits.get(word, "") + encode(gap * 4 + level)
             latest[word] = number

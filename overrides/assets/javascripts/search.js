@@ -11,19 +11,19 @@ const PAUSE = 120 // milliseconds without a new letter before text is downloaded
 const SHOWN = 3 // sections of a page shown at once; the rest unfolds
 const SNIPPET = 240 // characters
 const SEEN = 0.3 // how well a word must answer to be marked
-const LEVELS = [0.5, 1, 1.8, 2.6] // what a word counts on a page: in code, in text, in a heading, in the title
-const HEADING = 2.2 // what a word counts in the heading of a section, where 1 is its text
-const ABOVE = 0.7 // … in the title of the section's page
+const LEVELS = [0.5, 1, 1.4, 2.8] // what a word counts on a page: in code, in text, in a heading, in the title
+const HEADING = 2.25 // what a word counts in the heading of a section, where 1 is its text
+const ABOVE = 0.85 // … in the title of the section's page
 const CODE = 0.6 // … in the section's code
-const NEAR = 0.8 // what two words of the query gain by standing side by side, as a part of their own weight
-const APART = 0.4 // … what is left of words that belong together and do not stand side by side
-const OTHER = 0.85 // what a word counts that only means the same
-const OFTEN = 0.4 // what more than one occurrence adds
-const LONG = 0.5 // what a long section loses
+const NEAR = 0.6 // what two words of the query gain by standing side by side, as a part of their own weight
+const APART = 0.45 // … what is left of words that belong together and do not stand side by side
+const OTHER = 0.88 // what a word counts that only means the same
+const OFTEN = 0.3 // what more than one occurrence adds
+const LONG = 0.8 // what a long section loses
 const COMMON = 0.4 // what a word counts that stands everywhere
-const SMALL = 0.15 // what is left of a stop word
-const WHOLE = 2 // power of the part of the query that is found
-const MORE_ROWS = 0.1 // what the next sections of a page add to its best one
+const SMALL = 0.18 // what is left of a stop word
+const WHOLE = 1.3 // power of the part of the query that is found
+const MORE_ROWS = 0.35 // what the next sections of a page add to its best one
 
 /* Words that a question holds and a page need not. Without accents only those that are no other word's bare form. */
 const STOP = new Set(
@@ -85,13 +85,15 @@ function decode(text) {
 class List {
   constructor({ pages, words, hits, same }) {
     this.pages = pages
-    this.words = words.split(" ")
+    this.words = words.split(" ") // and terms of several words: trọng_số_buộc
     this.hits = hits.split(" ")
     this.place = new Map(this.words.map((word, number) => [word, number]))
     this.ofBare = new Map() // bare form -> numbers of the words
+    this.terms = new Map() // … of the terms
     this.words.forEach((word, number) => {
       const form = bare(word)
-      if (this.ofBare.has(form)) this.ofBare.get(form).push(number)
+      if (form.includes("_")) this.terms.set(form, [...(this.terms.get(form) || []), number])
+      else if (this.ofBare.has(form)) this.ofBare.get(form).push(number)
       else this.ofBare.set(form, [number])
     })
     this.bares = [...this.ofBare.keys()].sort()
@@ -106,6 +108,18 @@ class List {
             this.same.set(key, [...(this.same.get(key) || []), ...ways.filter(other => other !== way)])
       })
     }
+  }
+
+  /* Page -> level of a word. */
+  pagesOf(number) {
+    return decode(this.hits[number])
+  }
+
+  /* Page -> level of a term of several words, typed with or without accents. */
+  pagesOfTerm(way) {
+    const known = this.terms.get(way.map(bare).join("_")) || []
+    const exact = known.filter(number => this.words[number] === way.join("_"))
+    return new Map((way.some(word => word !== bare(word)) ? exact : known).flatMap(number => this.pagesOf(number)))
   }
 
   /* The longest term of the query that begins here, and what means the same. */
@@ -245,7 +259,7 @@ function choose(list, { tokens, parts }) {
   const ofToken = tokens.map(({ answers }) => {
     const best = new Map()
     for (const [answer, weight] of answers)
-      for (const [page, level] of decode(list.hits[list.place.get(answer)]))
+      for (const [page, level] of list.pagesOf(list.place.get(answer)))
         best.set(page, Math.max(best.get(page) || 0, weight * LEVELS[level]))
     return best
   })
@@ -253,12 +267,15 @@ function choose(list, { tokens, parts }) {
   let total = 0
   for (const part of parts) {
     const best = new Map()
-    for (const { weight, tokens } of part.ways)
-      for (const [page, value] of ofToken[tokens[0]]) {
-        const values = tokens.map(token => ofToken[token].get(page) || 0)
+    for (const { weight, tokens: way } of part.ways) {
+      const term = way.length > 1 && list.pagesOfTerm(way.map(token => tokens[token].word))
+      for (const [page, value] of ofToken[way[0]]) {
+        const values = way.map(token => ofToken[token].get(page) || 0)
         const mean = values.reduce((sum, one) => sum + one, 0) / values.length
-        best.set(page, Math.max(best.get(page) || 0, weight * mean))
+        const whole = term && (term.has(page) ? LEVELS[term.get(page)] : APART * mean)
+        best.set(page, Math.max(best.get(page) || 0, weight * (term ? whole : mean)))
       }
+    }
     const worth = worthOf(part, list.pages.length, [...best.values()].filter(value => value >= LEVELS[0] / 2).length)
     total += worth
     for (const [page, value] of best) {
@@ -478,6 +495,7 @@ function suggestions(list, query) {
 const texts = new Map() // page number -> promise of its text
 let list
 let latest = 0
+let before = "" // the query before: is somebody typing?
 let candidates = CANDIDATES
 
 const get = path => fetch(new URL(`../../${path}`, self.location), { cache: "no-cache" }).then(answer => {
@@ -510,6 +528,8 @@ function takeAlong({ list: data, pages }) {
 
 async function search(question) {
   const turn = ++latest
+  const typing = question.startsWith(before) || before.startsWith(question)
+  before = question
   if (!parse(question).length) return { items: [] }
   const list = await ready()
   if (turn !== latest) return
@@ -517,7 +537,7 @@ async function search(question) {
   const reading = read(list, query)
   const chosen = choose(list, reading).sort((a, b) => b[1] - a[1])
   const best = chosen.slice(0, candidates).map(([page]) => page)
-  if (best.some(page => !texts.has(page))) {
+  if (typing && best.some(page => !texts.has(page))) {
     await new Promise(done => setTimeout(done, PAUSE))
     if (turn !== latest) return
   }
