@@ -23,7 +23,7 @@ import yaml
 
 from glossary import Term
 
-WORD = re.compile(r"[^\W_]+")
+WORD = re.compile("[^\\W_]+(?:[\u0300-\u036f]+[^\\W_]*)*")
 TAG = re.compile(r"<[^>]*>")
 AROUND = re.compile(r"</?(?:p|ul|ol|li)\b[^>]*>")  # tags that part words
 NOTE = re.compile(r"<sup>\d+</sup>|↩")  # signs of footnotes

@@ -25,12 +25,13 @@ const SMALL = 0.18 // what is left of a stop word
 const WHOLE = 1.3 // power of the part of the query that is found
 const MORE_ROWS = 0.35 // what the next sections of a page add to its best one
 
-/* Words that a question holds and a page need not. Without accents only those that are no other word's bare form. */
+/* Words that a question holds and a page need not; typed without accents, only where they are hardly another word:
+ * «trong» may be «trọng», «nen» may be «nén», English «do» may be «độ». */
 const STOP = new Set(
-  ("là của và các những một có thế nào làm sao gì cho khi để thì mà ở được bị tôi bạn mình với trong ra vào này đó ấy " +
-    "hay hoặc rồi nên phải như vì tại bao nhiêu cách về từ cái con " +
-    "la cua va cac nhung the nao lam sao gi cho khi thi trong duoc toi minh voi nay nhu vi hay nen roi cach cai " +
-    "a an and do does for how i in is it my of on or that the to what why with").split(" ")
+  ("là của và các những một có thế nào làm sao gì cho khi để thì mà ở được bị tôi bạn mình với trong này đó ấy hay hoặc " +
+    "rồi nên phải như vì tại bao nhiêu cách về cái con " +
+    "la cua va cac nhung the nao lam sao gi cho khi duoc voi nhu vi hay cach " +
+    "a and for how i is of or that what why with").split(" ")
 )
 
 // Words. `words` must cut as `words` in scripts/search_index.py does.
@@ -122,14 +123,17 @@ class List {
     return new Map((way.some(word => word !== bare(word)) ? exact : known).flatMap(number => this.pagesOf(number)))
   }
 
-  /* The longest term of the query that begins here, and what means the same. */
+  /* The longest term of the query that begins here, and what means the same. What is glued together stays whole. */
   meaning(query, at) {
-    for (let length = Math.min(this.longest, query.length - at); length > 0; length--) {
+    let whole = 1
+    while (at + whole < query.length && query[at + whole].glued) whole++
+    for (let length = Math.min(this.longest, query.length - at); length >= whole; length--) {
+      if (at + length < query.length && query[at + length].glued) continue
       const here = query.slice(at, at + length)
       const others = this.same.get(here.map(({ word }) => word).join(" "))
       if (others) return { length, others }
     }
-    return { length: 1, others: [] }
+    return { length: whole, others: [] }
   }
 
   /* Bare forms that begin so. */
@@ -188,7 +192,7 @@ function apart(list, token) {
   if (list.beginning(token.form).length) return [token]
   const made = (word, i, all) => ({ ...token, word, form: bare(word), glued: i > 0, last: token.last && i === all.length - 1 })
   const humps = words(token.typed.replace(/(\p{Ll})(?=\p{Lu})/gu, "$1 ")).map(({ word }) => word)
-  if (humps.length > 1) return humps.map(made)
+  if (humps.length > 1) return humps.map(made).map(hump => ({ ...hump, glued: false }))
   for (let at = 2; at < token.form.length - 1; at++) {
     const two = [token.form.slice(0, at), token.form.slice(at)]
     if (two.every(half => list.ofBare.has(half))) return two.map(made)
@@ -266,21 +270,24 @@ function choose(list, { tokens, parts }) {
   const scores = new Map()
   let total = 0
   for (const part of parts) {
-    const best = new Map()
-    for (const { weight, tokens: way } of part.ways) {
+    const [typed, any] = [new Map(), new Map()]
+    part.ways.forEach(({ weight, tokens: way }, number) => {
       const term = way.length > 1 && list.pagesOfTerm(way.map(token => tokens[token].word))
-      for (const [page, value] of ofToken[way[0]]) {
-        const values = way.map(token => ofToken[token].get(page) || 0)
-        const mean = values.reduce((sum, one) => sum + one, 0) / values.length
-        const whole = term && (term.has(page) ? LEVELS[term.get(page)] : APART * mean)
-        best.set(page, Math.max(best.get(page) || 0, weight * (term ? whole : mean)))
+      for (const page of new Set(way.flatMap(token => [...ofToken[token].keys()]))) {
+        const mean = way.reduce((sum, token) => sum + (ofToken[token].get(page) || 0), 0) / way.length
+        const value = weight * (!term ? mean : term.has(page) ? LEVELS[term.get(page)] : APART * mean)
+        any.set(page, Math.max(any.get(page) || 0, value))
+        if (!number) typed.set(page, value)
       }
-    }
-    const worth = worthOf(part, list.pages.length, [...best.values()].filter(value => value >= LEVELS[0] / 2).length)
+    })
+    const holding = values => [...values.values()].filter(value => value >= LEVELS[0] / 2).length
+    const worth = worthOf(part, list.pages.length, holding(any))
+    const literal = worthOf(part, list.pages.length, holding(typed))
     total += worth
-    for (const [page, value] of best) {
+    for (const [page, value] of any) {
       const [score, covered] = scores.get(page) || [0, 0]
-      scores.set(page, [score + worth * value, covered + worth * Math.min(1, value / LEVELS[1])])
+      const gain = Math.max(worth * value, literal * (typed.get(page) || 0))
+      scores.set(page, [score + gain, covered + worth * Math.min(1, value / LEVELS[1])])
     }
   }
   return [...scores].map(([page, [score, covered]]) => [page, score * (covered / total) ** WHOLE])
@@ -316,7 +323,7 @@ function find({ tokens, holders }, fields) {
         top.set(i, Math.max(weight, top.get(i) || 0))
         sum.set(i, weight + (sum.get(i) || 0))
         for (const [neighbour, other] of before)
-          if (tokens[i].before.includes(neighbour)) pairs[i] = Math.max(pairs[i], Math.min(weight, other) * FIELDS[kind])
+          if (tokens[i].before.includes(neighbour)) pairs[i] = Math.max(pairs[i], Math.min(weight, other) * Math.max(1, FIELDS[kind]))
       }
       before = now
     }
@@ -329,19 +336,18 @@ function find({ tokens, holders }, fields) {
   return { values, pairs }
 }
 
-/* The best way of a part: its value, and how well it follows the part before. */
+/* What a section holds of a part: the value of what was typed, of the best way, and how well it follows the part before. */
 function best(part, { values, pairs }) {
-  let [value, pair] = [0, 0]
-  for (const { weight, tokens } of part.ways) {
-    let sum = 0
-    tokens.forEach((token, i) => {
-      sum += values[token] * (i && !pairs[token] ? APART : 1)
-    })
+  let [typed, any, pair] = [0, 0, 0]
+  part.ways.forEach(({ weight, tokens }, number) => {
+    const sum = tokens.reduce((sum, token, i) => sum + values[token] * (i && !pairs[token] ? APART : 1), 0)
     const all = tokens.every(token => values[token])
-    value = Math.max(value, weight * sum / tokens.length * (all ? 1 : APART))
+    const value = (weight * sum * (all ? 1 : APART)) / tokens.length
+    if (!number) typed = value
+    any = Math.max(any, value)
     pair = Math.max(pair, weight * pairs[tokens[0]])
-  }
-  return [value, pair]
+  })
+  return [typed, any, pair]
 }
 
 /* Every section of the pages with its score. */
@@ -350,7 +356,7 @@ function rank(reading, pages) {
   const rows = []
   for (const page of pages) {
     const title = find(reading, [page.sections[0].words[0]])
-    const above = parts.map(part => best(part, title).map(value => value / HEADING * ABOVE))
+    const above = parts.map(part => best(part, title).map(value => (value / HEADING) * ABOVE))
     for (const section of page.sections) {
       const own = find(reading, section.words)
       const here = parts.map((part, i) => best(part, own).map((value, kind) => Math.max(value, above[i][kind])))
@@ -358,16 +364,18 @@ function rank(reading, pages) {
     }
   }
   const worth = parts.map((part, i) =>
-    worthOf(part, rows.length, rows.filter(({ here }) => here[i][0] >= 0.4).length)
+    [0, 1].map(kind => worthOf(part, rows.length, rows.filter(({ here }) => here[i][kind] >= 0.4).length))
   )
-  const total = worth.reduce((sum, value) => sum + value, 0)
+  const total = worth.reduce((sum, [, any]) => sum + any, 0)
   for (const row of rows) {
     let [score, covered] = [0, 0]
-    row.here.forEach(([value, pair], i) => {
-      score += worth[i] * value + (i ? NEAR * Math.min(worth[i - 1], worth[i]) * pair : 0)
-      covered += worth[i] * Math.min(1, value / CODE)
+    row.here.forEach(([typed, any, pair], i) => {
+      const [literal, common] = worth[i]
+      score += Math.max(literal * typed, common * any)
+      if (i) score += NEAR * Math.min(worth[i - 1][1], common) * pair
+      covered += common * Math.min(1, any / CODE)
     })
-    row.score = score * (covered / total) ** WHOLE / total
+    row.score = (score * (covered / total) ** WHOLE) / total
   }
   return rows
 }
@@ -453,8 +461,9 @@ function results(reading, pages) {
 
 /* The page first, then its sections. The theme shows those that score no less than the first one of the group, unfolds
  * the others on demand, and leads the Enter key to the highest score. */
-function items({ page, rows, score }, reading) {
+function items({ page, rows, score: exactly }, reading) {
   const { tokens, parts } = reading
+  const score = 1000 * exactly // the theme keeps two decimals
   const made = rows.map(({ section, own, score: exact }, i) => {
     const weights = section.words.map(found => hits(reading, found))
     const terms = {}
@@ -464,7 +473,7 @@ function items({ page, rows, score }, reading) {
       })
     })
     for (const part of parts)
-      if (!part.stop && !best(part, own)[0]) terms[part.ways[0].tokens.map(token => tokens[token].word).join(" ")] = false
+      if (!part.stop && !best(part, own)[1]) terms[part.ways[0].tokens.map(token => tokens[token].word).join(" ")] = false
     const near = i < SHOWN && exact > 0.6 * rows[0].score
     return {
       location: page.location + (section.anchor ? `#${section.anchor}` : ""),
@@ -475,11 +484,11 @@ function items({ page, rows, score }, reading) {
     }
   })
   if (!rows[0].section.anchor) return made
-  const low = Math.min(...made.filter(({ score: own }) => own > 0.6 * score || own === score).map(({ score }) => score))
+  const low = Math.min(...made.filter(({ score: own }) => own > 0.6 * score).map(({ score: own }) => own))
   const place = made.findIndex(({ location }) => location === page.location)
   const title = mark(page.sections[0].fields[0], page.sections[0].words[0], hits(reading, page.sections[0].words[0]))
   const parent = place < 0 ? { location: page.location, title, text: "", terms: {} } : made.splice(place, 1)[0]
-  return [{ ...parent, score: low }, ...made]
+  return [{ ...parent, score: low - 1 }, ...made]
 }
 
 /* Words that the last one may become, the likeliest last: the theme shows that one. */
