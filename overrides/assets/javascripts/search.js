@@ -13,26 +13,19 @@ const SNIPPET = 240 // characters
 const SEEN = 0.3 // how well a word must answer to be marked
 const LEVELS = [0.5, 1, 1.4, 2.8] // what a word counts on a page: in code, in text, in a heading, in the title
 const HEADING = 2.25 // what a word counts in the heading of a section, where 1 is its text
-const ABOVE = 0.85 // … in the title of the section's page
-const CODE = 0.6 // … in the section's code
-const NEAR = 0.6 // what two words of the query gain by standing side by side, as a part of their own weight
-const APART = 0.45 // … what is left of words that belong together and do not stand side by side
+const ABOVE = 0.8 // … in the title of the section's page
+const CODE = 0.7 // … in the section's code
+const NEAR = 0.55 // what two words of the query gain by standing side by side, as a part of their own weight
+const APART = 0.35 // … what is left of words that belong together and do not stand side by side
 const OTHER = 0.88 // what a word counts that only means the same
-const OFTEN = 0.3 // what more than one occurrence adds
-const LONG = 0.8 // what a long section loses
+const OFTEN = 0.25 // what more than one occurrence adds
+const LONG = 0.9 // what a long section loses
 const COMMON = 0.4 // what a word counts that stands everywhere
-const SMALL = 0.18 // what is left of a stop word
-const WHOLE = 1.3 // power of the part of the query that is found
+const SMALL = 0.22 // what is left of a stop word
+const MAYBE = 0.5 // … of what may be one, typed without accents: trong, nen
+const UNLIKELY = 0.6 // what is left of a word that never stands beside the other words of the query
+const WHOLE = 1.25 // power of the part of the query that is found
 const MORE_ROWS = 0.35 // what the next sections of a page add to its best one
-
-/* Words that a question holds and a page need not; typed without accents, only where they are hardly another word:
- * «trong» may be «trọng», «nen» may be «nén», English «do» may be «độ». */
-const STOP = new Set(
-  ("là của và các những một có thế nào làm sao gì cho khi để thì mà ở được bị tôi bạn mình với trong này đó ấy hay hoặc " +
-    "rồi nên phải như vì tại bao nhiêu cách về cái con " +
-    "la cua va cac nhung the nao lam sao gi cho khi duoc voi nhu vi hay cach " +
-    "a and for how i is of or that what why with").split(" ")
-)
 
 // Words. `words` must cut as `words` in scripts/search_index.py does.
 
@@ -56,6 +49,20 @@ function words(text) {
     end: found.index + found[0].length
   }))
 }
+
+// Stop words: a question holds them and a page need not
+
+const STOP = new Set(
+  ("là của và các những một có thế nào làm sao gì cho khi để thì mà ở được bị tôi bạn mình với trong này đó ấy hay " +
+    "hoặc rồi nên phải như vì tại bao nhiêu cách về cái con đâu mấy không " +
+    "la cua va cac nhung the nao lam sao gi cho khi duoc voi nhu vi hay cach " +
+    "a and for how i is of or that what why with").split(" ")
+)
+/* Typed without accents, most of them may be another word: «trong» may be «trọng», «nen» may be «nén». */
+const STOP_BARE = new Set([...STOP].map(bare))
+
+/* What a word of the query counts among the others. */
+const loudness = word => (STOP.has(word) ? SMALL : STOP_BARE.has(word) ? MAYBE : 1)
 
 // The list of words
 
@@ -102,11 +109,12 @@ class List {
     this.longest = 1
     for (const group of same) {
       const ways = group.map(term => term.split(" "))
+      const held = ways.filter(way => (way.length > 1 ? this.terms : this.ofBare).has(bare(way.join("_")))) // by a page
       ways.forEach((way, i) => {
         this.longest = Math.max(this.longest, way.length)
         for (const key of new Set([group[i], bare(group[i])]))
           if (key === group[i] || way.length > 1 || key.length > 3)
-            this.same.set(key, [...(this.same.get(key) || []), ...ways.filter(other => other !== way)])
+            this.same.set(key, [...(this.same.get(key) || []), ...held.filter(other => other !== way)])
       })
     }
   }
@@ -179,7 +187,7 @@ function parse(text) {
       const between = before < 0 ? " " : part.slice(before, at)
       const form = bare(word)
       const glued = before >= 0 && (quoted || /^[_.\-]+$/.test(between))
-      found.push({ word, form, glued, stop: STOP.has(word), last: false, typed: part.slice(at, end) })
+      found.push({ word, form, glued, loud: loudness(word), last: false, typed: part.slice(at, end) })
       before = end
     }
   })
@@ -190,12 +198,12 @@ function parse(text) {
 /* A word that no page holds, as words that one does: HeaderTooLarge, huanluyen. */
 function apart(list, token) {
   if (list.beginning(token.form).length) return [token]
-  const made = (word, i, all) => ({ ...token, word, form: bare(word), glued: i > 0, last: token.last && i === all.length - 1 })
+  const made = (word, i, all) => ({ ...token, word, form: bare(word), last: token.last && i === all.length - 1 })
   const humps = words(token.typed.replace(/(\p{Ll})(?=\p{Lu})/gu, "$1 ")).map(({ word }) => word)
-  if (humps.length > 1) return humps.map(made).map(hump => ({ ...hump, glued: false }))
+  if (humps.length > 1) return humps.map(made)
   for (let at = 2; at < token.form.length - 1; at++) {
     const two = [token.form.slice(0, at), token.form.slice(at)]
-    if (two.every(half => list.ofBare.has(half))) return two.map(made)
+    if (two.every(half => list.ofBare.has(half))) return two.map(made).map((half, i) => ({ ...half, glued: i > 0 }))
   }
   return [token]
 }
@@ -211,7 +219,7 @@ function answers(list, { word, form, last }) {
   const known = list.ofBare.get(form) || []
   const exact = accented && list.place.has(word)
   for (const number of known) add(number, !accented || list.words[number] === word ? 1 : exact ? 0.12 : 0.8)
-  if (last) {
+  if (last && (form.length > 1 || !known.length)) {
     for (const longer of list.beginning(form)) {
       if (longer === form) continue
       for (const number of list.ofBare.get(longer)) {
@@ -241,22 +249,27 @@ function read(list, query) {
     const typed = query.slice(at, at + length)
     const ways = [{ weight: 1, tokens: put(typed, ends) }]
     for (const other of others) {
-      const way = other.map((word, i) => ({ word, form: bare(word), glued: i > 0, stop: false, last: false }))
+      const way = other.map((word, i) => ({ word, form: bare(word), glued: i > 0, loud: 1, last: false }))
       ways.push({ weight: OTHER, tokens: put(way, ends) })
     }
-    parts.push({ ways, stop: typed.every(({ stop }) => stop), syllables: length })
+    parts.push({ ways, loud: Math.max(...typed.map(({ loud }) => loud)), syllables: length })
     ends = ways.map(way => way.tokens[way.tokens.length - 1])
     at += length
   }
-  const holders = new Map() // word of the site -> the tokens it answers, and how well
+  return { tokens, parts, holders: holdersOf(tokens) }
+}
+
+/* Word of the site -> the tokens that it answers, and how well. */
+function holdersOf(tokens) {
+  const holders = new Map()
   tokens.forEach(({ answers }, i) => {
     for (const [word, weight] of answers) holders.set(word, [...(holders.get(word) || []), [i, weight]])
   })
-  return { tokens, parts, holders }
+  return holders
 }
 
 const rarity = (all, holding) => COMMON + Math.log(1 + (all - holding + 0.5) / (holding + 0.5))
-const worthOf = (part, all, holding) => rarity(all, holding) * (part.stop ? SMALL : 1) * Math.sqrt(part.syllables)
+const worthOf = (part, all, holding) => rarity(all, holding) * part.loud * Math.sqrt(part.syllables)
 
 /* The best pages by the list alone: [page, score]. */
 function choose(list, { tokens, parts }) {
@@ -323,7 +336,8 @@ function find({ tokens, holders }, fields) {
         top.set(i, Math.max(weight, top.get(i) || 0))
         sum.set(i, weight + (sum.get(i) || 0))
         for (const [neighbour, other] of before)
-          if (tokens[i].before.includes(neighbour)) pairs[i] = Math.max(pairs[i], Math.min(weight, other) * Math.max(1, FIELDS[kind]))
+          if (tokens[i].before.includes(neighbour))
+            pairs[i] = Math.max(pairs[i], Math.min(weight, other) * Math.max(1, FIELDS[kind]))
       }
       before = now
     }
@@ -336,7 +350,7 @@ function find({ tokens, holders }, fields) {
   return { values, pairs }
 }
 
-/* What a section holds of a part: the value of what was typed, of the best way, and how well it follows the part before. */
+/* What a section holds of a part: what was typed, the best way, and how well it follows the part before. */
 function best(part, { values, pairs }) {
   let [typed, any, pair] = [0, 0, 0]
   part.ways.forEach(({ weight, tokens }, number) => {
@@ -350,6 +364,35 @@ function best(part, { values, pairs }) {
   return [typed, any, pair]
 }
 
+/* Of the words that a word typed without accents may be, those that stand beside its neighbours in the texts count
+ * more: «du lieu» is «dữ liệu», not «dù liệu». */
+function settle(reading, pages) {
+  const { tokens, holders } = reading
+  const support = tokens.map(() => new Map())
+  const add = (i, word, weight) => support[i].set(word, (support[i].get(word) || 0) + weight)
+  for (const { sections } of pages)
+    for (const section of sections)
+      for (const found of section.words)
+        for (let place = 1; place < found.length; place++) {
+          const now = holders.get(found[place].word)
+          const before = now && holders.get(found[place - 1].word)
+          if (!before) continue
+          for (const [i, weight] of now)
+            for (const [j, other] of before)
+              if (weight === 1 && other === 1 && tokens[i].before.includes(j)) {
+                add(i, found[place].word, 1)
+                add(j, found[place - 1].word, 1)
+              }
+        }
+  tokens.forEach(({ word, form, answers }, i) => {
+    const top = Math.max(0, ...support[i].values())
+    if (word !== form || !top) return
+    for (const [answer, weight] of answers)
+      if (weight === 1) answers.set(answer, UNLIKELY + (1 - UNLIKELY) * Math.sqrt((support[i].get(answer) || 0) / top))
+  })
+  return { ...reading, holders: holdersOf(tokens) }
+}
+
 /* Every section of the pages with its score. */
 function rank(reading, pages) {
   const { parts } = reading
@@ -360,7 +403,7 @@ function rank(reading, pages) {
     for (const section of page.sections) {
       const own = find(reading, section.words)
       const here = parts.map((part, i) => best(part, own).map((value, kind) => Math.max(value, above[i][kind])))
-      rows.push({ page, section, own, here })
+      rows.push({ page, section, here })
     }
   }
   const worth = parts.map((part, i) =>
@@ -384,19 +427,16 @@ function rank(reading, pages) {
 
 const escape = text => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;")
 
-/* Which words of a text answer the query. Of a term of several words, only two side by side count. */
+/* How well each word of a text answers the query. Of a term of several words, only two side by side count. */
 function hits({ tokens, holders }, found) {
-  const of = place => (found[place] && holders.get(found[place].word)) || []
+  const at = place => (found[place] ? holders.get(found[place].word) || [] : []).filter(([, weight]) => weight >= SEEN)
+  const follows = (i, j) => tokens[i].way === tokens[j].way && tokens[i].before.includes(j)
   return found.map((_, place) => {
     let top = 0
-    for (const [i, weight] of of(place)) {
-      if (weight < SEEN) continue
-      const { alone, stop, before } = tokens[i]
-      const beside =
-        alone ||
-        of(place - 1).some(([other, own]) => own >= SEEN && tokens[other].way === tokens[i].way && before.includes(other)) ||
-        of(place + 1).some(([other, own]) => own >= SEEN && tokens[other].way === tokens[i].way && tokens[other].before.includes(i))
-      if (beside) top = Math.max(top, stop ? 0.05 : weight)
+    for (const [i, weight] of at(place)) {
+      const whole =
+        tokens[i].alone || at(place - 1).some(([j]) => follows(i, j)) || at(place + 1).some(([j]) => follows(j, i))
+      if (whole) top = Math.max(top, tokens[i].loud === SMALL ? 0.05 : weight)
     }
     return top
   })
@@ -464,7 +504,7 @@ function results(reading, pages) {
 function items({ page, rows, score: exactly }, reading) {
   const { tokens, parts } = reading
   const score = 1000 * exactly // the theme keeps two decimals
-  const made = rows.map(({ section, own, score: exact }, i) => {
+  const made = rows.map(({ section, here, score: exact }, i) => {
     const weights = section.words.map(found => hits(reading, found))
     const terms = {}
     section.words.forEach((found, kind) => {
@@ -472,8 +512,9 @@ function items({ page, rows, score: exactly }, reading) {
         if (weights[kind][place] >= SEEN) terms[word] = true
       })
     })
-    for (const part of parts)
-      if (!part.stop && !best(part, own)[1]) terms[part.ways[0].tokens.map(token => tokens[token].word).join(" ")] = false
+    parts.forEach(({ loud, ways: [typed] }, i) => {
+      if (loud > SMALL && !here[i][1]) terms[typed.tokens.map(token => tokens[token].word).join(" ")] = false
+    })
     const near = i < SHOWN && exact > 0.6 * rows[0].score
     return {
       location: page.location + (section.anchor ? `#${section.anchor}` : ""),
@@ -485,18 +526,23 @@ function items({ page, rows, score: exactly }, reading) {
   })
   if (!rows[0].section.anchor) return made
   const low = Math.min(...made.filter(({ score: own }) => own > 0.6 * score).map(({ score: own }) => own))
-  const place = made.findIndex(({ location }) => location === page.location)
-  const title = mark(page.sections[0].fields[0], page.sections[0].words[0], hits(reading, page.sections[0].words[0]))
-  const parent = place < 0 ? { location: page.location, title, text: "", terms: {} } : made.splice(place, 1)[0]
-  return [{ ...parent, score: low - 1 }, ...made]
+  const [{ fields, words }] = page.sections
+  const title = mark(fields[0], words[0], hits(reading, words[0]))
+  const terms = Object.fromEntries(Object.entries(made[0].terms).filter(([, met]) => met))
+  const parent = { location: page.location, title, text: "", terms, score: low - 1 }
+  return [parent, ...made.filter(({ location }) => location !== page.location)]
 }
 
 /* Words that the last one may become, the likeliest last: the theme shows that one. */
 function suggestions(list, query) {
   const token = query[query.length - 1]
   if (!token || !token.last) return []
-  const longer = list.beginning(token.form).flatMap(form => list.ofBare.get(form)).filter(number => list.words[number].startsWith(token.word))
-  return longer.map(number => [list.words[number], list.hits[number].length]).sort((a, b) => a[1] - b[1]).map(([word]) => word)
+  return list
+    .beginning(token.form)
+    .flatMap(form => list.ofBare.get(form))
+    .filter(number => list.words[number].startsWith(token.word))
+    .sort((a, b) => list.hits[a].length - list.hits[b].length)
+    .map(number => list.words[number])
 }
 
 // The worker
@@ -507,25 +553,28 @@ let latest = 0
 let before = "" // the query before: is somebody typing?
 let candidates = CANDIDATES
 
-const get = path => fetch(new URL(`../../${path}`, self.location), { cache: "no-cache" }).then(answer => {
+async function get(path) {
+  const answer = await fetch(new URL(`../../${path}`, self.location), { cache: "no-cache" })
   if (!answer.ok) throw new Error(`${answer.status} ${path}`)
   return answer.json()
-})
+}
 
-const fileOf = location => `search/pages/${location.replace(/\/$/, "").replaceAll("/", ".") || "index"}.json`
+/* The list of words, fetched once; after a failure the next letter tries again. */
+function listed() {
+  list ||= get("search/words.json").then(data => new List(data))
+  list.catch(() => (list = undefined))
+  return list
+}
 
-const ready = () => (list ||= get("search/words.json").then(data => new List(data), error => {
-  list = undefined // the next letter tries again
-  throw error
-}))
-
-function text(list, number) {
-  if (!texts.has(number))
-    texts.set(number, get(fileOf(list.pages[number][0])).then(([location, sections]) => cut(location, sections), () => {
-      texts.delete(number)
-      return cut(list.pages[number][0], [["", list.pages[number][1], "", ""]])
-    }))
-  return texts.get(number)
+/* The text of a page, fetched once. Without it, its title is all there is to look at. */
+function text({ pages }, number) {
+  const [location, title] = pages[number]
+  const path = `search/pages/${location.replace(/\/$/, "").replaceAll("/", ".") || "index"}.json`
+  if (!texts.has(number)) texts.set(number, get(path).then(([, sections]) => cut(location, sections)))
+  return texts.get(number).catch(() => {
+    texts.delete(number)
+    return cut(location, [["", title, "", ""]])
+  })
 }
 
 /* What the setup message of a site without a server brings. */
@@ -540,7 +589,7 @@ async function search(question) {
   const typing = question.startsWith(before) || before.startsWith(question)
   before = question
   if (!parse(question).length) return { items: [] }
-  const list = await ready()
+  const list = await listed()
   if (turn !== latest) return
   const query = parse(question).flatMap(token => apart(list, token))
   const reading = read(list, query)
@@ -552,7 +601,7 @@ async function search(question) {
   }
   const pages = await Promise.all(best.map(page => text(list, page)))
   if (turn !== latest) return
-  return { items: results(reading, pages), suggest: suggestions(list, query) }
+  return { items: results(settle(reading, pages), pages), suggest: suggestions(list, query) }
 }
 
 addEventListener("message", async ({ data: { type, data } }) => {
