@@ -352,9 +352,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def describe_notebook(page: Page, config: MkDocsConfig) -> None:
-    """A notebook page comes from a script: that is where its description stands and where it is edited."""
+    """A notebook page comes from a script: that is where its title and description stand, and where it is edited."""
     script = f"{page.file.src_uri.removesuffix('.ipynb')}.py"
-    page.meta["description"] = sections.docstring_of(records.read(ROOT / "examples" / script)).partition("\n")[0]
+    summary = sections.docstring_of(records.read(ROOT / "examples" / script)).partition("\n")[0].rstrip(".")
+    page.meta["title"] = html.escape(summary)
+    page.meta["description"] = f"Notebook làm từ {posixpath.basename(script)} và bản ghi của nó: {page.meta['title']}."
     if page.edit_url:
         page.edit_url = page.edit_url.replace(f"docs/{page.file.src_uri}", f"examples/{script}")
 

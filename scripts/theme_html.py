@@ -1,4 +1,4 @@
-"""Mends what the theme writes: HTML that a validator refuses, and a script that holds up the page."""
+"""Mends what the theme and Markdown write: HTML that validators refuse, and a script that holds up the page."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ REPAIRS = (
     ('id="__search" autocomplete="off"', 'id="__search"'),
     ('class="md-path" aria-label="Điều hướng"', 'class="md-path" aria-label="Vị trí trong khoá học"'),
 )
+# A part of the sidebar is named by a label that holds an icon alone: name it by its title.
+PART = re.compile(
+    r'(?P<nav><nav class="md-nav" data-md-level="\d+") aria-labelledby="[^"]*"'
+    r'(?P<label> aria-expanded="\w+">\s*<label class="md-nav__title" for="[^"]*">\s*<span class="md-nav__icon md-icon">'
+    r"</span>\s*)(?P<title>[^<]+?)(?P<end>\s*</label>)"
+)
+EMPTY_HEADER = re.compile(r"<th(?P<style>[^>]*)></th>")  # Markdown's tables always have a head; a corner is no head
 TOC_LABEL = (' for="__toc"', 'id="__toc"')  # on a page without contents the label names a box that is not there
 
 
@@ -26,6 +33,8 @@ def mend(page: str) -> str:
         raise ThemeChanged("giao diện không còn viết thẻ script như scripts/theme_html.py chờ đợi")
     for written, allowed in REPAIRS:
         page = page.replace(written, allowed)
+    page = PART.sub(r'\g<nav> aria-label="\g<title>"\g<label>\g<title>\g<end>', page)
+    page = EMPTY_HEADER.sub(r"<td\g<style>></td>", page)
     if TOC_LABEL[1] not in page:
         page = page.replace(TOC_LABEL[0], "")
     return page
