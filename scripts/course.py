@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,14 @@ class Module:
 
 
 def front_matter(page: Path) -> tuple[dict[str, Any], int]:
-    """Front matter of a page and the number of its first line after it (1-based)."""
+    """Front matter of a page, not to be changed, and the number of its first line after it (1-based)."""
+    state = page.stat()
+    return _front_matter(page, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _front_matter(page: Path, mtime_ns: int, size: int) -> tuple[dict[str, Any], int]:
+    """Read it once for each state of the file: a build asks for it dozens of times."""
     lines = page.read_text(encoding="utf-8-sig").split("\n")
     if lines[0].rstrip() != "---":
         return {}, 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import html
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -95,17 +97,23 @@ def counts(modules: list[Module]) -> str:
     return f'<span class="course-list">{sum(bool(lesson.page) for lesson in lessons)}/{len(lessons)}</span>'
 
 
-def related(page: str, terms: dict[str, set[str]], following: str) -> list[tuple[str, list[str]]]:
-    """Pages near this one: what comes next, then those that share the rarest terms; each with the shared terms.
+def related(terms: dict[str, set[str]], following: dict[str, str]) -> dict[str, list[tuple[str, list[str]]]]:
+    """For each page the ones near it, best first, with up to three terms that both use; what follows it leads.
 
     `terms`: page -> the glossary's terms on it. A term on every page says nothing; one on two pages says much.
     """
-    pages_with = {term: sum(term in own for own in terms.values()) for own in terms.values() for term in own}
-    weights = {term: math.log(len(terms) / pages) for term, pages in pages_with.items()}
-    found = []
-    for other in terms.keys() - {page}:
-        telling = [term for term in terms.get(page, set()) & terms[other] if weights[term] > 0]
-        if telling or other == following:
-            shared = sorted(telling, key=lambda term: (-weights[term], term))[:3]
-            found.append((other != following, -sum(weights[term] for term in telling), other, shared))
-    return [(other, shared) for _, _, other, shared in sorted(found)[:RELATED]]
+    pages_with = Counter(term for own in terms.values() for term in own)
+    weights = {term: math.log(len(terms) / count) for term, count in pages_with.items()}
+    telling = {page: {term for term in own if weights[term] > 0} for page, own in terms.items()}
+
+    def near(page: str) -> list[tuple[str, list[str]]]:
+        shared = {other: telling[page] & telling[other] for other in terms.keys() - {page}}
+        weighed = (
+            (other != following[page], -math.fsum(weights[term] for term in both), other)
+            for other, both in shared.items()
+            if both or other == following[page]
+        )
+        best = [other for _, _, other in heapq.nsmallest(RELATED, weighed)]
+        return [(other, sorted(shared[other], key=lambda term: (-weights[term], term))[:3]) for other in best]
+
+    return {page: near(page) for page in terms}

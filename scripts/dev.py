@@ -176,13 +176,13 @@ def hint_about_torch(requirements: str) -> None:
         say("Máy không có GPU? Xem mục «Bản torch cho CPU» trong README")
 
 
-def set_up(examples: bool) -> None:
+def set_up(examples: bool, tests: bool = False) -> None:
     """Bring .venv and node_modules up to date; silent and quick when they are."""
     ensure_venv()
     ensure_packages(examples)
     if examples:
         ensure_models()
-    code = run(PYTHON, SCRIPTS / "node_setup.py")
+    code = run(PYTHON, SCRIPTS / "node_setup.py", *(["--tests"] if tests else []))
     if code != 0:
         raise Stop(code)
 
@@ -192,7 +192,7 @@ def set_up(examples: bool) -> None:
 
 def setup(args: argparse.Namespace, words: list[str]) -> int:
     """Install everything."""
-    set_up(examples=True)
+    set_up(examples=True, tests=True)
     say("Xong. Xem trang: python scripts/dev.py serve")
     return 0
 
@@ -238,7 +238,7 @@ def test(args: argparse.Namespace, words: list[str]) -> int:
     """Lint and test; stops at the first step that fails."""
     from browser import find_browser, install_browser
 
-    set_up(examples=True)
+    set_up(examples=True, tests=True)
     chromium = find_browser()
     if chromium is None:
         say("→ Cài trình duyệt Chromium cho phần kiểm thử")

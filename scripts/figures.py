@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from scour import scour
 
 from values import number, show
 
@@ -549,6 +550,21 @@ def draw(script: Path, data: dict[str, Any]) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font: ([\d.]+px) [^;\"]+", r"font-size: \1; font-family: inherit", svg)
+    svg = re.sub(r'<style type="text/css">.*?</style>', "", svg, flags=re.DOTALL)  # it would rule the whole page
+    svg = svg.replace("<svg", '<svg style="stroke-linejoin: round"', 1)
     for drawn, shown in COLOURS.items():
         svg = svg.replace(drawn, shown)
-    return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
+    return smaller(svg, "-".join(filter(None, (script.stem, data["provenance"].get("size", "")))))
+
+
+def smaller(svg: str, name: str) -> str:
+    """The drawing with short numbers and only the ids that it uses, which begin with `name`: a page holds several."""
+    options = scour.sanitizeOptions()
+    options.digits = 4  # hundredths of a point for most of a drawing
+    options.strip_ids = options.shorten_ids = options.strip_comments = options.strip_xml_prolog = True
+    options.shorten_ids_prefix = f"{name}-"
+    options.group_collapse = options.remove_metadata = options.quiet = True
+    options.style_to_xml = options.simple_colors = False  # the theme's variables work in styles alone
+    options.indent_type = "none"
+    lines = scour.scourString(svg, options).splitlines()
+    return "\n".join(line.rstrip() for line in lines) + "\n"

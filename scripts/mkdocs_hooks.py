@@ -10,10 +10,12 @@ import logging
 import os
 import posixpath
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -32,10 +34,15 @@ import pages
 import records
 import redirects
 import rendered
+import sections
+import social_cards
 import strip
+import stylesheets
+import theme_html
 from course import lesson_folder
 from formulas import FormulaError, Renderer
 from node_setup import ensure_node_modules
+from remembered import digest, memory, states
 from slugs import slugify
 
 log = logging.getLogger("mkdocs.hooks.course")
@@ -61,6 +68,11 @@ class Checked:
 class State:
     """What one build needs in several events."""
 
+    basis: str  # digest of what every page is made of
+    made_of: dict[str, str]  # page -> digest of what it is made of
+    recalled: dict[str, dict[str, Any]]  # pages that are as an earlier build of this `serve` left them
+    stylesheet: str
+    cards: set[Path]  # pictures that shared links show
     modules: list[course.Module]
     terms: list[glossary.Term]
     words: glossary.Words
@@ -74,11 +86,32 @@ class State:
 state = State()
 
 
+class Warnings(logging.Handler):
+    """Counts warnings: a page that gave one is rendered again by every build, so that it comes again."""
+
+    count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count one."""
+        self.count += 1
+
+
+warnings = Warnings(logging.WARNING)
+logging.getLogger("mkdocs").addHandler(warnings)
+
+
+def on_startup(command: str, dirty: bool) -> None:
+    """Under `serve`, remember pages from one build to the next."""
+    memory.on = command == "serve"
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Slugs that know Vietnamese; the npm part; no version selector outside mike's deployments."""
     config.mdx_configs.setdefault("toc", {})["slugify"] = slugify
     if "MIKE_DOCS_VERSION" not in os.environ:
         config.extra.pop("version", None)
+    if not config.repo_url:
+        config.edit_uri = ""
     try:
         ensure_node_modules()
         state.renderer = Renderer(CACHE / "formulas.json")
@@ -88,7 +121,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     config.plugins["mkdocs-jupyter"].config["cache_dir"] = str(CACHE / f"notebook-pages-{converters}")
     state.terms, state.names = glossary.load(ROOT)
     state.words = glossary.Words(state.terms)
-    state.pages = {}
+    state.pages, state.made_of, state.recalled, state.cards = {}, {}, {}, set()
+    memory.rendered = []
     return config
 
 
@@ -125,13 +159,26 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 publish(record, title, files, config)
     for old, target in course.old_addresses(state.modules).items():
         lead(old, target, files, config)
-    css = re.sub(
-        r"(url\(fonts/[\w-]+\.woff2\) format\(\"woff2\"\))[^;}]*", r"\1", (KATEX / "katex.min.css").read_text("utf-8")
-    )
-    files.append(File.generated(config, "assets/katex/katex.min.css", content=css))
     for font in sorted((KATEX / "fonts").glob("*.woff2")):
         files.append(File.generated(config, f"assets/katex/fonts/{font.name}", abs_src_path=str(font)))
+    one_stylesheet(files, config)
     return files
+
+
+def one_stylesheet(files: Files, config: MkDocsConfig) -> None:
+    """Put the theme's stylesheets, KaTeX's and the course's into one file; `config.extra.stylesheet` is its path."""
+    katex = (KATEX / "katex.min.css").read_text(encoding="utf-8")
+    katex = re.sub(r"(url\(fonts/[\w-]+\.woff2\) format\(\"woff2\"\))[^;}]*", r"\1", katex)  # other formats: no reader
+    theme = [file for file in files if re.fullmatch(r"assets/stylesheets/(main|palette)\.\w+\.min\.css", file.src_uri)]
+    own = [file for path in config.extra_css if (file := files.get_file_from_path(path))]
+    sheets = {file.src_uri: file.content_string for file in sorted(theme, key=lambda file: file.src_uri)}
+    sheets |= {"assets/katex/katex.min.css": katex} | {file.src_uri: file.content_string for file in own}
+    css = stylesheets.join(sheets)
+    for file in (*theme, *own):
+        files.remove(file)
+    state.stylesheet = config.extra["stylesheet"] = stylesheets.name_of(css)
+    config.extra_css = []
+    files.append(File.generated(config, state.stylesheet, content=css))
 
 
 def lead(old: str, target: str, files: Files, config: MkDocsConfig) -> None:
@@ -194,8 +241,27 @@ def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
     texts = {page: (Path(config.docs_dir) / page).read_text(encoding="utf-8-sig") for page in lessons}
     terms = state.terms_on = {page: state.words.on(text) for page, text in texts.items()}
     following = dict(zip(lessons, [*lessons[1:], ""], strict=True))
-    state.related = {page: course_lists.related(page, terms, following[page]) for page in lessons}
+    state.related = course_lists.related(terms, following)
+    shared = [ROOT / "mkdocs.yml", *(ROOT / "overrides").rglob("*"), *(ROOT / "scripts/data").rglob("*")]
+    shared += [ROOT / name for name in (records.REQUIREMENTS, records.MODELS, "package-lock.json")]
+    titles = [course.front_matter(Path(config.docs_dir) / page)[0] for page in order]
+    places = sorted(file.src_uri for file in files)
+    state.basis = digest(states(shared), titles, places, state.stylesheet, config.site_url, config.repo_url)
     return nav
+
+
+def sources_of(page: Page, config: MkDocsConfig, texts: dict[str, Callable[[], str]]) -> str:
+    """Digest of what a page is made of; `texts`: see course_texts."""
+    place = page.file.src_uri
+    source = page.file.content_string
+    used = [texts[name]() for name in re.findall(r"\[\[course:(\w+)\]\]", source) if name in texts]
+    beside = [*page_tools(place, config)]
+    for record in lesson_results(place, config).values():
+        if isinstance(record, records.Record):
+            beside += [record.script, *records.paths_of(record.script, record.size), *records.tools_of(record.script)]
+        else:
+            used.append(str(record))
+    return digest(state.basis, source, used, states(beside), state.related.get(place))
 
 
 def cost_of(lesson: course.Lesson, config: MkDocsConfig) -> course_lists.Cost:
@@ -246,7 +312,15 @@ def course_texts(page: str, config: MkDocsConfig) -> dict[str, Callable[[], str]
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in and check a page; put the strip at its head."""
-    if page.file.src_uri.endswith(".ipynb"):
+    place = page.file.src_uri
+    texts = {} if place.endswith(".ipynb") else course_texts(place, config)
+    state.made_of[place] = sources_of(page, config, texts) if memory.on else ""
+    if facts := memory.recall(place, state.made_of[place]):
+        recall(page, facts)
+        return markdown
+    page.warned_before = warnings.count
+    if place.endswith(".ipynb"):
+        describe_notebook(page, config)
         return markdown
     results = lesson_results(page.file.src_uri, config)
     text, first_line, results_line = "", 1, 1
@@ -254,7 +328,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         text = Path(page.file.abs_src_path).read_text(encoding="utf-8-sig").replace("\r\n", "\n")
         first_line += text.count("\n", 0, max(0, text.rfind(markdown)))
         results_line += text.count("\n", 0, max(0, text.find("\nresults:") + 1))
-    texts = course_texts(page.file.src_uri, config)
     done = pages.process(markdown, pages.Source(results, state.names, texts), first_line)
     for record in results.values():
         problems = [str(record)] if isinstance(record, records.RecordError) else record.problems
@@ -276,10 +349,34 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     # A record of another size has the script, and so the place in the strip, of the script's own.
     shown = [record for record in results.values() if isinstance(record, records.Record) and not record.size]
     minutes = strip.reading_minutes(markdown)
-    place = page.file.src_uri
     tools = [tool for tool in page_tools(place, config) if tool.exists()]
     head = strip.strip(str(page.meta["number"]), minutes, shown, tools, place, lesson_folder(place))
     return f"{head}\n\n{done.markdown}\n\n{related_pages(place, config)}"
+
+
+def describe_notebook(page: Page, config: MkDocsConfig) -> None:
+    """A notebook page comes from a script: that is where its title and description stand, and where it is edited."""
+    script = f"{page.file.src_uri.removesuffix('.ipynb')}.py"
+    summary = sections.docstring_of(records.read(ROOT / "examples" / script)).partition("\n")[0].rstrip(".")
+    page.meta["title"] = html.escape(summary)
+    page.meta["description"] = f"Notebook làm từ {posixpath.basename(script)} và bản ghi của nó: {page.meta['title']}."
+    if page.edit_url:
+        page.edit_url = page.edit_url.replace(f"docs/{page.file.src_uri}", f"examples/{script}")
+
+
+def recall(page: Page, facts: dict[str, Any]) -> None:
+    """Let a page be what an earlier build made of it, its links checked anew against the other pages."""
+
+    def render(config: MkDocsConfig, files: Files) -> None:
+        page.content, page.toc = facts["content"], facts["toc"]
+        page.present_anchor_ids = facts["anchors"]
+        linked = ((files.get_file_from_path(place), links) for place, links in facts["links"].items())
+        page.links_to_anchors = {file: links for file, links in linked if file}
+
+    state.recalled[page.file.src_uri] = facts
+    page.render = render
+    page.meta["template"] = "remembered.html"
+    page.remembered = facts["output"]
 
 
 def related_pages(page: str, config: MkDocsConfig) -> str:
@@ -294,11 +391,15 @@ def related_pages(page: str, config: MkDocsConfig) -> str:
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Check what a reader will see; keep formulas out of the search index; trim what a notebook page brings."""
+    number = f"Bài {page.meta['number']}" if page.meta.get("number") else ""
+    title = page.meta.get("title") or page.title or config.site_name
+    card = social_cards.card(str(title), number, config.site_name, CACHE / "social")
+    page.meta["card"] = f"assets/social/{card.name}"
+    state.cards.add(card)
+    if page.file.src_uri in state.recalled:
+        return content
     if page.file.src_uri.endswith(".ipynb"):
-        content = re.sub(r"<(style|script)\b.*?</\1>", "", content, flags=re.DOTALL)
-        # Each cell's code comes twice, once for a copy button that does not work without the scripts.
-        content = re.sub(r'<div class="clipboard-copy-txt".*?</div>', "", content, flags=re.DOTALL)
-        return content.replace('class="highlight-ipynb', 'class="highlight')
+        return notebooks.page(content)
     checked = state.pages[page.file.src_uri]
     reader = rendered.read(content, state.names)
     told = {line for line, _ in checked.found.problems}
@@ -321,7 +422,9 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """Put the rendered formulas in, after the search plugin has read the page."""
+    """Put the rendered formulas in, after the search plugin has read the page; mend what the theme wrote."""
+    if page.file.src_uri in state.recalled:
+        return output
 
     def formula(match: re.Match[str]) -> str:
         display = match["open"] == "["
@@ -332,12 +435,38 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
         focus = ' tabindex="0"' if display else ""
         return f'<{match["tag"]} class="arithmatex"{focus}>{shown}</{match["tag"]}>'
 
-    return MATH.sub(formula, output)
+    try:
+        output = theme_html.mend(MATH.sub(formula, output))
+    except theme_html.ThemeChanged as error:
+        raise PluginError(str(error)) from error
+    if warnings.count == page.warned_before:
+        links = {file.src_uri: anchors for file, anchors in (page.links_to_anchors or {}).items()}
+        facts = {"content": page.content, "toc": page.toc, "anchors": page.present_anchor_ids, "links": links}
+        memory.keep(page.file.src_uri, state.made_of[page.file.src_uri], {**facts, "output": output})
+    return output
+
+
+def on_post_template(output: str, template_name: str, config: MkDocsConfig) -> str:
+    """Mend the page for addresses that do not exist, too."""
+    return theme_html.mend(output) if template_name == "404.html" else output
 
 
 def on_post_build(config: MkDocsConfig) -> None:
     """Keep what KaTeX rendered; in a strict build, follow every link and anchor of the built site."""
     state.renderer.close()
+    site = Path(config.site_dir)
+    (site / "assets/social").mkdir(parents=True, exist_ok=True)
+    for card in state.cards:
+        shutil.copyfile(card, site / "assets/social" / card.name)
+    if memory.on:
+        log.info("dựng lại %d trang, %d trang giữ nguyên", len(memory.rendered), len(state.recalled))
+    else:
+        for source_map in site.glob("assets/**/*.map"):
+            source_map.unlink()
+        try:
+            stylesheets.purge(site, state.stylesheet)
+        except RuntimeError as error:
+            raise PluginError(str(error)) from error
     if config.strict:
         for problem in links.broken(Path(config.site_dir)):
             log.warning(problem)

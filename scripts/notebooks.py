@@ -1,13 +1,23 @@
-"""Notebooks: a script's cells with the output that its record holds. Nothing is executed."""
+"""Notebooks: a script's cells with the output that its record holds, and their pages. Nothing is executed."""
 
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from typing import Any
 
 import sections
 from records import Record, read
+
+# What mkdocs-jupyter brings along: its own stylesheet and scripts, and for each cell a copy button that needs them,
+# with the cell's code a second time.
+EXTRAS = re.compile(
+    r"<(style|script)\b.*?</\1>"
+    r'|<div class="zeroclipboard-container">\s*<clipboard-copy\b.*?</clipboard-copy>\s*</div>'
+    r'|<div class="clipboard-copy-txt".*?</div>',
+    re.DOTALL,
+)
 
 
 def notebook_of(record: Record, lesson_title: str) -> str:
@@ -36,6 +46,15 @@ def printed(record: Record, cell: sections.Cell) -> str:
     except sections.SectionError:
         return ""
     return f"== {cell.title} ==\n{output}\n"
+
+
+def page(content: str) -> str:
+    """HTML of a notebook's page as the course shows it: without the extras, every block reachable by keyboard."""
+    return (
+        EXTRAS.sub("", content)
+        .replace('class="highlight-ipynb', 'class="highlight')
+        .replace("<pre>", '<pre tabindex="0">')
+    )
 
 
 def markdown(name: str, text: str) -> dict[str, Any]:

@@ -291,9 +291,9 @@ def up_to_date(script: Path, size: str = "") -> bool:
         return False
 
 
-def redraw(script: Path) -> bool:
+def redraw(script: Path, size: str = "") -> bool:
     """Draw the figure again from the record; was it another?"""
-    old = records.load(script)
+    old = records.load(script, machine=size)
     drawing = figures.draw(script, old.data)
     if drawing != old.figure:
         records.write(script, old.data, old.transcript, drawing)
@@ -320,7 +320,7 @@ def main() -> int:
         return 2
     if args.figures:
         for script in chosen:
-            print(f"{names[script]}: {'đã vẽ lại' if redraw(script) else 'hình không đổi'}")
+            print(f"{names[script]}: {'đã vẽ lại' if redraw(script, args.size) else 'hình không đổi'}")
         return 0
     fresh = [script for script in chosen if not (args.check or args.force) and up_to_date(script, args.size)]
     for script in fresh:

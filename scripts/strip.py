@@ -21,10 +21,10 @@ def reading_minutes(markdown: str) -> int:
 
 def strip(number_of_lesson: str, minutes: int, results: list[Record], tools: list[Path], page: str, folder: str) -> str:
     """Markdown of the strip. `page`: path of the page below docs/; `folder`: `<module>/<lesson>` of its scripts."""
-    parts = [
-        '<div class="lesson-strip" markdown>',
-        f'<p class="lesson-number">Bài {html.escape(number_of_lesson)} · đọc khoảng {minutes} phút</p>',
-    ]
+    dates = sorted(record.data["provenance"]["date"] for record in results)
+    verified = f' · kiểm chứng lần cuối <time datetime="{dates[0]}">{day(dates[0])}</time>' if dates else ""
+    head = f"Bài {html.escape(number_of_lesson)} · đọc khoảng {minutes} phút{verified}"
+    parts = ['<div class="lesson-strip" markdown>', f'<p class="lesson-number">{head}</p>']
     base = posixpath.relpath(folder, posixpath.dirname(page) or ".")
     if len(results) > 1:
         hint = "Mỗi dòng mở ra một script: giá, cách cài, tải và chép nguyên tệp. Mới học thì bắt đầu ở dòng đầu."
@@ -32,6 +32,12 @@ def strip(number_of_lesson: str, minutes: int, results: list[Record], tools: lis
     parts += [tool_card(tool, base) for tool in tools]
     parts += [card(record, base, opened=len(results) == 1 and not tools) for record in results]
     return "\n\n".join([*parts, "</div>"])
+
+
+def day(date: str) -> str:
+    """`2026-11-22` as Vietnamese readers write it."""
+    year, month, number_of_day = date.split("-")
+    return f"{int(number_of_day)}.{int(month)}.{year}"
 
 
 def card(record: Record, base: str, opened: bool) -> str:
@@ -42,13 +48,12 @@ def card(record: Record, base: str, opened: bool) -> str:
     known = record.data["provenance"]
     stem = f"{base}/{record.name}" if base != "." else record.name
     versions = [f"{name} {version}" for name, version in known["pins"].items()]
-    year, month, day = known["date"].split("-")
     facts = {
         "Thời gian": show(known["wall_seconds"], ".0s") if known["wall_seconds"] >= 1 else "dưới một giây",
         "Bộ nhớ đỉnh": show(known["peak_rss_mib"] * 2**20, "GiB" if known["peak_rss_mib"] > 100 else ".0MiB"),
         "Đĩa": show(known["peak_disk_mib"] * 2**20, ".0MiB"),
         "Máy": f"{known['cpu']}, {known['threads']} luồng",
-        "Chạy lần cuối": f"{int(day)}.{int(month)}.{year}",
+        "Chạy lần cuối": day(known["date"]),
         "Phiên bản": ", ".join([f"Python {known['python']}", *versions]),
     }
     rows = "".join(f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts.items())

