@@ -173,7 +173,7 @@ def one_stylesheet(files: Files, config: MkDocsConfig) -> None:
     own = [file for path in config.extra_css if (file := files.get_file_from_path(path))]
     sheets = {file.src_uri: file.content_string for file in sorted(theme, key=lambda file: file.src_uri)}
     sheets |= {"assets/katex/katex.min.css": katex} | {file.src_uri: file.content_string for file in own}
-    css = stylesheets.join(sheets)
+    css = stylesheets.join(sheets, whole={file.src_uri for file in own})
     for file in (*theme, *own):
         files.remove(file)
     state.stylesheet = config.extra["stylesheet"] = stylesheets.name_of(css)

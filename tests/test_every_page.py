@@ -86,7 +86,9 @@ def test_a_page_is_light(site, page):
     paths = [unquote(urlparse(urljoin(f"http://site{page}", part)).path) for part in parts]
     texts = [html.encode(), *((site / path.lstrip("/")).read_bytes() for path in paths)]
     weight = sum(len(gzip.compress(text)) for text in texts)
-    assert weight <= (PORTAL_KIB if page == PORTAL else TEXT_KIB) * KIB, dict(zip([page, *paths], map(len, texts)))
+    assert weight <= (PORTAL_KIB if page == PORTAL else TEXT_KIB) * KIB, dict(
+        zip([page, *paths], map(len, texts), strict=True)
+    )
 
 
 def test_the_html_is_valid(site):
