@@ -138,8 +138,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             log.warning("docs/%s: notebook và HTML được sinh ra khi dựng, không đặt trong docs", file.src_uri)
     folders = {lesson_folder(lesson.page) for module in state.modules for lesson in module.lessons if lesson.page}
     published: set[Path] = set()
-    for page in sorted(file.src_uri for file in files if file.src_uri.endswith(".md")):
-        title = course.front_matter(Path(config.docs_dir) / page)[0].get("title", "")
+    facts = {
+        file.src_uri: course.front_matter(Path(config.docs_dir) / file.src_uri)[0]
+        for file in files
+        if file.src_uri.endswith(".md")
+    }
+    # A notebook bears the title of a page that teaches its script, not of one that only quotes its numbers.
+    for page in sorted(facts, key=lambda page: ("number" not in facts[page], page)):
+        title = facts[page].get("title", "")
         for tool in page_tools(page, config):
             if tool.exists():
                 place = tool.relative_to(ROOT / "examples").as_posix()
@@ -168,7 +174,7 @@ def one_stylesheet(files: Files, config: MkDocsConfig) -> None:
     own = [file for path in config.extra_css if (file := files.get_file_from_path(path))]
     sheets = {file.src_uri: file.content_string for file in sorted(theme, key=lambda file: file.src_uri)}
     sheets |= {"assets/katex/katex.min.css": katex} | {file.src_uri: file.content_string for file in own}
-    css = stylesheets.join(sheets)
+    css = stylesheets.join(sheets, whole={file.src_uri for file in own})
     for file in (*theme, *own):
         files.remove(file)
     state.stylesheet = config.extra["stylesheet"] = stylesheets.name_of(css)

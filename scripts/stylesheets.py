@@ -22,8 +22,11 @@ def name_of(css: str) -> str:
     return f"{FOLDER}/site.{hashlib.sha256(css.encode()).hexdigest()[:8]}.css"
 
 
-def join(sheets: dict[str, str]) -> str:
-    """Stylesheets in their order (path below the site -> text) as one that lies in FOLDER."""
+def join(sheets: dict[str, str], whole: set[str]) -> str:
+    """Stylesheets in their order (path below the site -> text) as one that lies in FOLDER.
+
+    `whole`: those of which `purge` may take nothing; it does not understand every selector.
+    """
 
     def moved(path: str, css: str) -> str:
         def address(match: re.Match[str]) -> str:
@@ -32,7 +35,8 @@ def join(sheets: dict[str, str]) -> str:
             target = posixpath.normpath(posixpath.join(posixpath.dirname(path), match["path"]))
             return f"url({posixpath.relpath(target, FOLDER)})"
 
-        return ADDRESS.sub(address, SOURCE_MAP.sub("", css)).strip()
+        css = ADDRESS.sub(address, SOURCE_MAP.sub("", css)).strip()
+        return f"/*! purgecss start ignore */\n{css}\n/*! purgecss end ignore */" if path in whole else css
 
     return "\n".join(moved(path, css) for path, css in sheets.items()) + "\n"
 

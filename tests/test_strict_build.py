@@ -122,8 +122,9 @@ def test_a_sound_page_of_that_form_is_not_refused(project):
     page.write_text(f"{PLANTED}Một câu, và [[{KEY} MiB]].\n", encoding="utf-8", newline="\n")
     project.edit(
         "mkdocs.yml",
-        "          - Notebook:\n",
-        f"          - Hay: {page.relative_to(project.root / 'docs').as_posix()}\n          - Notebook:\n",
+        "          - fine-tuning/saving-and-loading/index.md\n",
+        "          - fine-tuning/saving-and-loading/index.md\n"
+        f"          - Hay: {page.relative_to(project.root / 'docs').as_posix()}\n",
     )
     code, output = project.build()
     assert code == 0, output
