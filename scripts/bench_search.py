@@ -89,7 +89,22 @@ def recall(queries: list[dict[str, Any]], answers: list[dict[str, Any]]) -> floa
     )
 
 
-# Invented lessons
+# Real and invented lessons
+
+
+def read(site: Path) -> tuple[list[Page], list[list[str]]]:
+    """The pages of a built site as they were written for the search, and the synonyms."""
+    data = json.loads((site / "search/words.json").read_text(encoding="utf-8"))
+    files = [site / search_index.page_file(location) for location, _ in data["pages"]]
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return [Page(location, [Section(*section) for section in sections]) for location, sections in found], data["same"]
+
+
+def lesson_pages(pages: list[Page]) -> tuple[int, list[Page]]:
+    """Number of the written lessons, and their pages."""
+    written = [lesson.page for module in course.load(ROOT)[0] for lesson in module.lessons if lesson.page]
+    homes = tuple(f"{course.lesson_folder(page)}/" for page in written)
+    return len(written), [page for page in pages if page.location.startswith(homes)]
 
 
 def growth(pages: list[Page]) -> float:
@@ -110,8 +125,9 @@ def exchanged(sections: Counter[str], kept: set[str], seed: int) -> dict[str, st
     return found
 
 
-def invented(real: list[Page], number: int, each: int, exponent: float) -> Iterator[Page]:
+def invented(real: list[Page], number: int, each: int) -> Iterator[Page]:
     """So many pages made from the real ones; `each`: pages of a lesson, which exchange their words in one way."""
+    exponent = growth(real)
     on_pages = Counter(word for page in real for word in search_index.levels(page))
     in_sections = Counter(
         word for page in real for section in page.sections for word in set(words("\n".join(section[1:])))
@@ -228,23 +244,20 @@ def main() -> int:
         if built.returncode:
             print(f"Lỗi: không dựng được trang:\n{built.stderr}", file=sys.stderr)
             return 1
-        data = json.loads((site / "search/words.json").read_text(encoding="utf-8"))
-        pages = [read(site, location) for location, _ in data["pages"]]
-        lessons = [lesson for module in course.load(ROOT)[0] for lesson in module.lessons if lesson.page]
-        homes = {course.lesson_folder(lesson.page) for lesson in lessons}
-        real = [page for page in pages if any(f"{page.location}".startswith(f"{home}/") for home in homes)]
-        each, exponent = len(real) / len(lessons), growth(real)
+        pages, same = read(site)
+        lessons, real = lesson_pages(pages)
+        each = len(real) / lessons
         print(
-            f"Hôm nay: {len(lessons)} bài, mỗi bài {each:g} trang; từ vựng lớn theo số trang với số mũ {exponent:.2f}."
+            f"Hôm nay: {lessons} bài, mỗi bài {each:g} trang; từ vựng lớn theo số mũ {growth(real):.2f} của số trang."
         )
         browser = playwright.chromium.launch(executable_path=str(chromium), args=FLAGS)
-        for number in (len(lessons), *SIZES):
-            more = list(invented(real, round((number - len(lessons)) * each), round(each), exponent))
+        for number in (lessons, *SIZES):
+            more = list(invented(real, round((number - lessons) * each), round(each)))
             copy = Path(folder) / str(number)
             (copy / WORKER).parent.mkdir(parents=True)
             shutil.copy(site / WORKER, copy / WORKER)
             (copy / "blank.html").write_text("<!doctype html><title>-</title>", encoding="utf-8")
-            search_index.save(copy, pages + more, data["same"])
+            search_index.save(copy, pages + more, same)
             with served(copy) as address:
                 tab = browser.new_page()
                 show(f"{number} bài", len(pages) + len(more), measure(copy, queries, tab, address))
@@ -252,12 +265,6 @@ def main() -> int:
             shutil.rmtree(copy)
         browser.close()
     return 0
-
-
-def read(site: Path, location: str) -> Page:
-    """A page as it was written for the search."""
-    found, sections = json.loads((site / search_index.page_file(location)).read_text(encoding="utf-8"))
-    return Page(found, [Section(*section) for section in sections])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import unicodedata
 
 import pytest
 
+import bench_search
 import search_index
 from bench_search import ASK, TYPINGS, WORKER, load_queries, recall
 
@@ -140,10 +141,13 @@ def test_nothing_is_downloaded_before_the_first_letter(tab, site):
     assert tab.messages == []
 
 
-def test_the_list_of_words_is_small(site):
-    size = len(gzip.compress((site / "search/words.json").read_bytes(), 9))
-    lessons = 2  # with all their pages, the glossary and the rest: far more than two fiftieths of the whole
-    assert size < BUDGET / 50 * lessons * 3
+def test_the_words_of_50_lessons_are_small(site):
+    pages, same = bench_search.read(site)
+    lessons, real = bench_search.lesson_pages(pages)
+    each = len(real) / lessons
+    more = bench_search.invented(real, round((50 - lessons) * each), round(each))
+    listed = search_index.compact(search_index.list_of([*pages, *more], same))
+    assert len(gzip.compress(listed.encode(), 9)) < BUDGET
 
 
 @pytest.mark.parametrize("typed", ["lưu checkpoint bằng nửa độ chính xác", "luu checkpoint bang nua do chinh xac"])
