@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import subprocess
-from urllib.parse import unquote, urljoin, urlparse
+from urllib.parse import urlparse
 
 import pytest
 from bs4 import BeautifulSoup
@@ -21,9 +21,9 @@ NOTEBOOKS = [
 EVERY_PAGE = [*PAGES, *NOTEBOOKS, "/404.html"]
 PORTAL = "/"
 KIB = 1024
-TEXT_KIB, PORTAL_KIB = 100, 75  # HTML, CSS and JavaScript, compressed; of the portal all that it loads
+TEXT_KIB, PORTAL_KIB = 100, 75  # all that a page loads but its fonts, compressed
 FONTS_KIB, DENSE_FONTS_KIB = 60, 130
-DENSE = {"/fine-tuning/saving-and-loading/", "/pretraining/what-is-pretraining/"}  # many formulas of many kinds
+DENSE: set[str] = set()  # pages with many formulas of many kinds
 REQUESTS = 10
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -57,9 +57,11 @@ def test_a_page_in_a_browser(browser, address, page):
     loaded = [url for url in addresses if not url.startswith(("data:", "blob:"))]
     assert [url for url in loaded if not url.startswith(address)] == []
     assert len(loaded) <= REQUESTS, loaded
-    fonts = [url for url in loaded if url.endswith(".woff2")]
-    weight = sum(len(tab.request.get(url).body()) for url in fonts)
-    assert weight <= (DENSE_FONTS_KIB if page in DENSE else FONTS_KIB) * KIB, fonts
+    files = {url: tab.request.get(url).body() for url in loaded}
+    fonts = {url: len(body) for url, body in files.items() if url.endswith(".woff2")}
+    texts = {url: len(gzip.compress(body)) for url, body in files.items() if url not in fonts}
+    assert sum(fonts.values()) <= (DENSE_FONTS_KIB if page in DENSE else FONTS_KIB) * KIB, fonts
+    assert sum(texts.values()) <= (PORTAL_KIB if page == PORTAL else TEXT_KIB) * KIB, texts
     assert tab.evaluate("window.moved") < 0.01
     assert violations(tab, RULES) == []
     for width in (1440, 820, 320):
@@ -75,20 +77,6 @@ def test_a_page_in_a_browser(browser, address, page):
     tab.wait_for_timeout(300)
     assert violations(tab, ["color-contrast", "link-in-text-block"]) == []
     context.close()
-
-
-@pytest.mark.parametrize("page", EVERY_PAGE)
-def test_a_page_is_light(site, page):
-    file = site / page.lstrip("/")
-    html = (file if file.suffix else file / "index.html").read_text(encoding="utf-8")
-    document = BeautifulSoup(html, "html.parser")
-    parts = [tag.get("src") or tag.get("href") for tag in document.select("script[src], link[rel=stylesheet]")]
-    paths = [unquote(urlparse(urljoin(f"http://site{page}", part)).path) for part in parts]
-    texts = [html.encode(), *((site / path.lstrip("/")).read_bytes() for path in paths)]
-    weight = sum(len(gzip.compress(text)) for text in texts)
-    assert weight <= (PORTAL_KIB if page == PORTAL else TEXT_KIB) * KIB, dict(
-        zip([page, *paths], map(len, texts), strict=True)
-    )
 
 
 def test_the_html_is_valid(site):
