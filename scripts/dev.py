@@ -28,7 +28,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 OLDEST_PYTHON = (3, 11)
 EXAMPLES_LINE = "# examples"  # requirements.txt: what the site needs stands above this line
-BENCHES = {"search": "bench_search.py"}
+BENCHES = {"build": "bench_build.py", "search": "bench_search.py"}
 CHILD_ENV = {
     "NO_MKDOCS_2_WARNING": "1",  # Material's banner about a generator that this project does not use
     "PYTHONIOENCODING": "utf-8",  # Vietnamese output into a pipe on Windows
@@ -258,7 +258,13 @@ def test(args: argparse.Namespace, words: list[str]) -> int:
 def bench(args: argparse.Namespace, words: list[str]) -> int:
     """Measure one thing."""
     set_up(examples=True)
-    return run(PYTHON, SCRIPTS / BENCHES[args.what])
+    return run(PYTHON, SCRIPTS / BENCHES[args.what], *words[1:])
+
+
+def lighthouse(args: argparse.Namespace, words: list[str]) -> int:
+    """Show Lighthouse's scores of the built pages."""
+    set_up(examples=True, tests=True)
+    return run(PYTHON, SCRIPTS / "lighthouse.py", *words)
 
 
 def new_lesson(args: argparse.Namespace, words: list[str]) -> int:
@@ -317,8 +323,12 @@ def make_parser() -> argparse.ArgumentParser:
     command = add("test", test, "chạy ruff rồi pytest", more, open_ended=True)
     command.usage = "dev.py test [-h] [THAM_SỐ_PYTEST ...]"
 
-    command = add("bench", bench, "đo xem trang lớn lên thì sao")
+    command = add("bench", bench, "đo xem trang lớn lên thì sao", open_ended=True)
     command.add_argument("what", choices=BENCHES, metavar="VIỆC", help="một trong: " + ", ".join(BENCHES))
+
+    about = "chấm các trang đã dựng bằng Lighthouse, như điện thoại và như máy tính"
+    command = add("lighthouse", lighthouse, about)
+    command.add_argument("pattern", nargs="?", metavar="MẪU", help="một phần địa chỉ trang, ví dụ: glossary")
 
     command = add("new-lesson", new_lesson, "tạo các tệp cho một bài học mới")
     command.add_argument("module", metavar="MÔ_ĐUN", help="tên thư mục của mô-đun, ví dụ: fine-tuning")

@@ -29,6 +29,7 @@ def focused(tab) -> dict[str, str]:
 def test_by_keyboard_from_search_to_quiz(tab, address):
     tab.goto(f"{address}/", wait_until="networkidle")
     tab.keyboard.press("/")
+    tab.locator(".md-search__input:focus").wait_for()
     tab.keyboard.type("lưu và tải lại mô hình", delay=20)
     tab.locator(".md-search-result__link").first.wait_for()
     tab.keyboard.press("ArrowDown")

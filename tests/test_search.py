@@ -166,6 +166,7 @@ def test_a_result_leads_to_its_section_and_keeps_its_accents(tab, address, typed
 
 def test_the_keyboard_is_enough(tab):
     tab.keyboard.press("/")
+    tab.locator(".md-search__input:focus").wait_for()
     tab.keyboard.type("doi chung", delay=20)
     tab.locator(".md-search-result__item").first.wait_for()
     tab.wait_for_timeout(400)
