@@ -42,12 +42,15 @@ class Served:
         """Pass on what the server prints."""
         for line in self.process.stdout:
             self.lines.put(line)
+        self.lines.put("")  # the server has ended
 
     def until(self, text: str) -> str:
         """What is printed up to the line that holds `text`."""
         seen = ""
         while text not in seen:
-            seen += self.lines.get(timeout=PATIENCE_SECONDS)
+            line = self.lines.get(timeout=PATIENCE_SECONDS)
+            assert line, seen
+            seen += line
         return seen
 
     def edit(self, path: str, old: str, new: str) -> tuple[int, str]:
