@@ -1,0 +1,130 @@
+"""Which recorded numbers changed between two releases: what torch and Transformers did over time, as Markdown.
+
+Every release carries its records (`records.json`); `.` stands for the records of the working tree. Times are in neither.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import record_book
+from published import BRANCH, ROOT, Published, Refusal, command_line, published, require_repository
+from record_diff import near
+
+HERE = "."
+HEAD = """---
+title: Số đo đổi gì giữa hai phiên bản
+description: Những giá trị có bản ghi đã thêm, bỏ hay đổi giữa hai phiên bản, kèm phiên bản thư viện.
+---
+
+"""
+
+
+def book_of(version: str, root: Path, found: Published) -> dict[str, Any]:
+    """The records of a release, or of the working tree."""
+    if version == HERE:
+        return record_book.book(root)
+    book = found.data(f"{version}/records.json") if found.tree(version) else None
+    if book is None:
+        known = ", ".join(found.releases()) or "chưa có bản nào"
+        raise Refusal(2, f"nhánh {BRANCH} không có records.json của «{version}»; các bản đã phát hành: {known}.")
+    return book
+
+
+def cell(value: Any) -> str:
+    """A value in a table: as code, so that it stays as it was recorded."""
+    shown = value["value"] if isinstance(value, dict) and "value" in value else value
+    text = json.dumps(shown, ensure_ascii=False)
+    text = text if len(text) <= 80 else f"{text[:77]}…"
+    return "`" + text.replace("`", "'").replace("|", "\\|") + "`"
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """(key, what happened, old value, new value) of two records' values, by key."""
+    rows = []
+    for key in sorted(old.keys() | new.keys()):
+        if key not in new:
+            rows.append((key, "bỏ", cell(old[key]), "–"))
+        elif key not in old:
+            rows.append((key, "thêm", "–", cell(new[key])))
+        elif not same(old[key], new[key]):
+            rows.append((key, how(old[key], new[key]), cell(old[key]), cell(new[key])))
+    return rows
+
+
+def same(old: Any, new: Any) -> bool:
+    """Do two values say the same? The tolerance of an approximate one is not part of what was measured."""
+    if isinstance(old, dict) and isinstance(new, dict) and "value" in old and "value" in new:
+        return old["value"] == new["value"]
+    return type(old) is type(new) and old == new
+
+
+def how(old: Any, new: Any) -> str:
+    """Words for a change; an approximate value may have stayed within its tolerance."""
+    if isinstance(old, dict) and isinstance(new, dict) and "value" in old and "value" in new:
+        return "đổi, trong sai số" if near(old, new) else "đổi, quá sai số"
+    return "đổi"
+
+
+def page(old_name: str, new_name: str, old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Markdown of the whole comparison."""
+    names = ["bản đang viết" if name == HERE else name for name in (old_name, new_name)]
+    parts = []
+    for name, book in zip(names, (old, new), strict=True):
+        line = record_book.verified_line(book["verified"]) or "không có bản ghi nào"
+        parts.append(f"- Bản `{name}`: `{line}`")
+    text = HEAD + "
+".join(parts) + "
+"
+    counts = {"thêm": 0, "bỏ": 0, "đổi": 0}
+    sections = []
+    for name in sorted(old["records"].keys() | new["records"].keys()):
+        before, after = old["records"].get(name), new["records"].get(name)
+        rows = differences((before or {}).get("values", {}), (after or {}).get("values", {}))
+        for _, what, _, _ in rows:
+            counts[what.partition(",")[0]] += 1
+        if rows:
+            sections.append(section(name, before, after, names, rows))
+    told = ", ".join(f"{what} `{count}`" for what, count in counts.items() if count)
+    return text + f"\nGiá trị: {told or 'không có gì đổi'}.\n" + "".join(sections)
+
+
+def section(name: str, before: Any, after: Any, names: list[str], rows: list[tuple[str, str, str, str]]) -> str:
+    """One script: its libraries where they changed, and the table of its values."""
+    title = name.rpartition("/")[2]
+    state = "" if before and after else f"\n{'Script mới.' if after else 'Script không còn.'}\n"
+    if before and after:
+        old_pins = {"python": before["python"], **before["pins"]}
+        new_pins = {"python": after["python"], **after["pins"]}
+        moved = [
+            f"`{pin} {old_pins.get(pin, '–')} → {new_pins.get(pin, '–')}`"
+            for pin in sorted(old_pins.keys() | new_pins.keys())
+            if old_pins.get(pin) != new_pins.get(pin)
+        ]
+        state = f"\nThư viện: {', '.join(moved)}.\n" if moved else "\nThư viện không đổi.\n"
+    head = f"| Khoá | Thế nào | `{names[0]}` | `{names[1]}` |\n| --- | --- | --- | --- |\n"
+    lines = "".join(
+        f"| `{key.replace('|', chr(92) + '|')}` | {what} | {old} | {new} |\n" for key, what, old, new in rows
+    )
+    return f"\n## `{title}`\n{state}\n{head}{lines}"
+
+
+def main(words: list[str]) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="dev.py compare-versions", description="So số đo của hai phiên bản.")
+    parser.add_argument("old")
+    parser.add_argument("new", nargs="?", default=HERE)
+    parser.add_argument("--root", default=ROOT, help="gốc của dự án")
+    args = parser.parse_args(words)
+    root = Path(args.root).resolve()
+    require_repository(root)
+    found = published(root)
+    print(page(args.old, args.new, book_of(args.old, root, found), book_of(args.new, root, found)), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(command_line(main))
