@@ -1,6 +1,6 @@
 """Which recorded numbers changed between two releases: what torch and Transformers did over time, as Markdown.
 
-Every release carries its records (`records.json`); `.` stands for the records of the working tree. Times are in neither.
+Every release carries its records (`records.json`); `.` stands for those of the working tree. Times are in neither.
 """
 
 from __future__ import annotations
@@ -76,9 +76,7 @@ def page(old_name: str, new_name: str, old: dict[str, Any], new: dict[str, Any])
     for name, book in zip(names, (old, new), strict=True):
         line = record_book.verified_line(book["verified"]) or "không có bản ghi nào"
         parts.append(f"- Bản `{name}`: `{line}`")
-    text = HEAD + "
-".join(parts) + "
-"
+    text = HEAD + "\n".join(parts) + "\n"
     counts = {"thêm": 0, "bỏ": 0, "đổi": 0}
     sections = []
     for name in sorted(old["records"].keys() | new["records"].keys()):

@@ -46,6 +46,8 @@ ARGPARSE_TEXTS = {
     "expected one argument": "cần kèm một giá trị",
     "ignored explicit argument %r": "không nhận giá trị %r",
     "the following arguments are required: %s": "còn thiếu: %s",
+    "one of the arguments %s is required": "còn thiếu một trong: %s",
+    "not allowed with argument %s": "không đi cùng %s",
     "unrecognized arguments: %s": "không hiểu tham số: %s",
     "invalid choice: %(value)r (choose from %(choices)s)": "không có %(value)r (chọn một trong: %(choices)s)",
 }

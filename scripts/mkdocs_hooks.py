@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -505,5 +506,5 @@ def on_post_build(config: MkDocsConfig) -> None:
         except RuntimeError as error:
             raise PluginError(str(error)) from error
     if config.strict:
-        for problem in links.broken(Path(config.site_dir)):
+        for problem in links.broken(Path(config.site_dir), urlsplit(config.site_url or "").path):
             log.warning(problem)

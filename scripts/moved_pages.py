@@ -1,8 +1,8 @@
 """Where the pages of all releases are now: what `redirects.json` at the root of the published branch says.
 
 An address is the way to a page below its version, as in `glossary/`; the portal's is empty. Frozen pages of every
-release read this file, so its form is for ever: `{"schema": 1, "pages": {"old/": "new/", "gone/": ""}}`. An address that
-it does not name is still where it was; one that leads to nothing (`""`) is gone, and the portal stands in for it.
+release read this file, so its form is for ever: `{"schema": 1, "pages": {"old/": "new/", "gone/": ""}}`. An address
+that it does not name is still where it was; one that leads to nothing (`""`) is gone, and the portal stands in for it.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def identity(root: Path) -> dict[str, str]:
 
 
 def branch_ends(root: Path, required: bool) -> tuple[str, str]:
-    """The branch here, and the newest of what is here and at the remote: a clone may lack it, above all a shallow one."""
+    """The branch here, and the newest of what is here and at the remote: a shallow clone, for one, lacks it."""
     local = commit_of(root, f"refs/heads/{BRANCH}")
     if REMOTE not in git(root, "remote").splitlines():
         if required:
