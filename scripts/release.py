@@ -369,17 +369,14 @@ def publish(clone: Path, release: Release, made: Made, push: bool) -> None:
 
 def report(release: Release, made: Made) -> None:
     """Say what the branch holds, or would hold."""
-    gone = sorted(address for address, target in made.redirects.items() if not target)
-    moved = {address: target for address, target in made.redirects.items() if target}
     if made.manifest:
         print(f"  {release.version}: {len(made.manifest['files'])} tệp, {len(made.manifest['pages'])} trang")
         print(f"  kiểm chứng với: {record_book.verified_line(made.manifest['verified']) or 'chưa có bản ghi nào'}")
         print(f"  {LATEST}: {'trỏ tới bản này' if release.is_newest else 'giữ nguyên (có bản mới hơn)'}")
-    own = {address: target for address, target in moved.items() if address in made.manifest.get("moved", {})}
-    for address, target in own.items():
-        print(f"  đổi địa chỉ: {address} → {target}")
-    for address in gone:
-        print(f"  không còn: {address} (về trang chủ)")
+    before = Published(release.root, release.base).data("redirects.json") or {"pages": {}}
+    for address, target in made.redirects.items():
+        if before["pages"].get(address) != target:
+            print(f"  {f'đổi địa chỉ: {address} → {target}' if target else f'không còn: {address} (về trang chủ)'}")
     if OWN_COMPUTER.match(made.site):
         print(f"  Chú ý: site_url là {made.site}: liên kết canonical trỏ về máy này. Đặt SITE_URL trước khi công bố.")
 
