@@ -97,7 +97,8 @@ class Tiny:
         """The environment of a script."""
         dropped = ("GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "MIKE_DOCS_VERSION", "DOCS_STRICT")
         kept = {name: value for name, value in environment().items() if name not in dropped}
-        return {**kept, **self.hermetic(), "SITE_URL": SITE_URL, **more}
+        temporary = str(self.root.parent)  # where a killed release leaves what it had begun
+        return {**kept, **self.hermetic(), "SITE_URL": SITE_URL, "TMPDIR": temporary, **more}
 
     def write(self, path: str, text: str) -> None:
         """Write a file."""
