@@ -15,6 +15,7 @@ from published import BRANCH, ROOT, Published, Refusal, command_line, published,
 from record_diff import near
 
 HERE = "."
+WIDTH = 80  # letters of a value in a table
 HEAD = """---
 title: Số đo đổi gì giữa hai phiên bản
 description: Những giá trị có bản ghi đã thêm, bỏ hay đổi giữa hai phiên bản, kèm phiên bản thư viện.
@@ -34,37 +35,43 @@ def book_of(version: str, root: Path, found: Published) -> dict[str, Any]:
     return book
 
 
-def cell(value: Any) -> str:
-    """A value in a table: as code, so that it stays as it was recorded."""
-    shown = value["value"] if isinstance(value, dict) and "value" in value else value
-    text = json.dumps(shown, ensure_ascii=False)
-    text = text if len(text) <= 80 else f"{text[:77]}…"
-    return "`" + text.replace("`", "'").replace("|", "\\|") + "`"
+def text_of(value: Any) -> str:
+    """A recorded value as text; of an approximate one, the value without its tolerance."""
+    return json.dumps(value["value"] if is_approximate(value) else value, ensure_ascii=False)
+
+
+def is_approximate(value: Any) -> bool:
+    """Is it a value with a tolerance?"""
+    return isinstance(value, dict) and "value" in value
+
+
+def cell(text: str, start: int = 0) -> str:
+    """A value in a table: as code, so that it stays as it was recorded; of a long one, what stands around `start`."""
+    at = max(0, start - 20) if len(text) > WIDTH else 0
+    shown = text[at : at + WIDTH]
+    shown = f"{'…' if at else ''}{shown}{'…' if at + WIDTH < len(text) else ''}"
+    return "`" + shown.replace("`", "'").replace("|", "\\|") + "`"
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """(key, what happened, old value, new value) of two records' values, by key."""
     rows = []
     for key in sorted(old.keys() | new.keys()):
-        if key not in new:
-            rows.append((key, "bỏ", cell(old[key]), "–"))
-        elif key not in old:
-            rows.append((key, "thêm", "–", cell(new[key])))
-        elif not same(old[key], new[key]):
-            rows.append((key, how(old[key], new[key]), cell(old[key]), cell(new[key])))
+        before, after = (text_of(values[key]) if key in values else None for values in (old, new))
+        if after is None:
+            rows.append((key, "bỏ", cell(before), "–"))
+        elif before is None:
+            rows.append((key, "thêm", "–", cell(after)))
+        elif before != after:
+            pairs = enumerate(zip(before, after, strict=False))
+            apart = next((place for place, (a, b) in pairs if a != b), min(len(before), len(after)))
+            rows.append((key, how(old[key], new[key]), cell(before, apart), cell(after, apart)))
     return rows
-
-
-def same(old: Any, new: Any) -> bool:
-    """Do two values say the same? The tolerance of an approximate one is not part of what was measured."""
-    if isinstance(old, dict) and isinstance(new, dict) and "value" in old and "value" in new:
-        return old["value"] == new["value"]
-    return type(old) is type(new) and old == new
 
 
 def how(old: Any, new: Any) -> str:
     """Words for a change; an approximate value may have stayed within its tolerance."""
-    if isinstance(old, dict) and isinstance(new, dict) and "value" in old and "value" in new:
+    if is_approximate(old) and is_approximate(new):
         return "đổi, trong sai số" if near(old, new) else "đổi, quá sai số"
     return "đổi"
 

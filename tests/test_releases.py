@@ -29,6 +29,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
+import compare_versions
 import moved_pages
 import pages
 import record_book
@@ -54,6 +55,7 @@ import os
 
 def on_config(config):
     config.extra["deployed"] = os.environ.get("MIKE_DOCS_VERSION", "")
+    config.copyright = f"Bản {config.extra['deployed']}"
 """
 
 
@@ -148,7 +150,8 @@ def first(tmp_path_factory) -> Tiny:
     tiny.write("mkdocs.yml", MKDOCS)
     tiny.write("hook.py", HOOK)
     tiny.write(".gitignore", ".cache\nsite\n__pycache__\n")
-    for path in ("overrides/partials/javascripts/outdated.html", "docs/assets/versions.js"):
+    partials = ("overrides/partials/javascripts/outdated.html", "overrides/partials/copyright.html")
+    for path in (*partials, "docs/assets/versions.js"):
         tiny.write(path, (ROOT / path).read_text(encoding="utf-8"))
     tiny.write(
         "overrides/main.html", '{% extends "base.html" %}\n' + "".join(blocks("announce", "outdated", "scripts"))
@@ -311,6 +314,10 @@ def test_compared_versions_become_a_page(tiny):
         ["`exact.size`", "đổi", "`1`", "`3`"],
     ]
     assert "`torch 2.0 → 2.1`" in done.stdout
+    long = [{"exact.names": [*range(99), last]} for last in (1, 2)]
+    told = compare_versions.differences(*long)[0]
+    assert (told[2][-8:], told[3][-8:]) == (" 98, 1]`", " 98, 2]`")
+    assert len(told[2]) < 100
     body = done.stdout.partition("---\n\n")[2]
     assert pages.process(body, pages.Source({}, [])).problems == []
     assert tiny.run("compare_versions.py", "1.1", "1.2").stdout.count("| `") == 0
@@ -561,6 +568,10 @@ def test_old_addresses_answer_in_the_newest_version_without_a_host_that_helps(br
     bare = browser.new_context(java_script_enabled=False).new_page()
     bare.goto(f"{plain}latest/second/")
     bare.wait_for_url(f"{plain}latest/third/")
+    bare.goto(f"{plain}1.0/steady/")
+    assert bare.locator(".md-copyright", has_text="Bản 1.0").is_visible()
+    bare.get_by_role("link", name="Đọc bản mới nhất").click()
+    bare.wait_for_url(f"{plain}latest/")
     bare.context.close()
 
 
