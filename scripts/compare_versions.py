@@ -50,7 +50,12 @@ def cell(text: str, start: int = 0) -> str:
     at = max(0, start - 20) if len(text) > WIDTH else 0
     shown = text[at : at + WIDTH]
     shown = f"{'…' if at else ''}{shown}{'…' if at + WIDTH < len(text) else ''}"
-    return "`" + shown.replace("`", "'").replace("|", "\\|") + "`"
+    return code(shown)
+
+
+def code(text: str) -> str:
+    """Text as code in a table's cell."""
+    return "`" + text.replace("`", "'").replace("|", "\\|") + "`"
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -111,9 +116,7 @@ def section(name: str, before: Any, after: Any, names: list[str], rows: list[tup
         ]
         state = f"\nThư viện: {', '.join(moved)}.\n" if moved else "\nThư viện không đổi.\n"
     head = f"| Khoá | Thế nào | `{names[0]}` | `{names[1]}` |\n| --- | --- | --- | --- |\n"
-    lines = "".join(
-        f"| `{key.replace('|', chr(92) + '|')}` | {what} | {old} | {new} |\n" for key, what, old, new in rows
-    )
+    lines = "".join(f"| {code(key)} | {what} | {old} | {new} |\n" for key, what, old, new in rows)
     return f"\n## `{title}`\n{state}\n{head}{lines}"
 
 

@@ -21,7 +21,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -446,7 +446,7 @@ def test_killed_at_random_nothing_is_lost(copy):
     assert copy.published().releases()[0] == "1.3"
 
 
-def test_of_two_releases_at_once_the_later_is_refused(copy, first, tmp_path, monkeypatch):
+def test_what_would_change_an_older_version_or_comes_second_is_refused(copy, first, tmp_path, monkeypatch):
     for name, value in copy.env().items():
         monkeypatch.setenv(name, value)
     origin = tmp_path / "origin.git"
@@ -457,6 +457,11 @@ def test_of_two_releases_at_once_the_later_is_refused(copy, first, tmp_path, mon
     assert not mine.doubts
     with releasing.borrowed(mine) as clone:
         made = releasing.make(clone, mine)
+        for path in ("1.0/index.html", "manifests/1.1.json"):
+            spoilt = releasing.write(clone, made.commit, {path: "x"})
+            with pytest.raises(Refusal, match="của bản cũ"):
+                releasing.guard(clone, mine, replace(made, commit=spoilt))
+        releasing.guard(clone, mine, made)
         # meanwhile, elsewhere: first at the remote, then here
         other = copy.git("commit-tree", "-p", mine.base, "-m", "Release 1.4", f"{mine.base}^{{tree}}")
         copy.git("push", "--quiet", "origin", f"{other}:refs/heads/gh-pages")
@@ -646,6 +651,8 @@ def history(*releases: tuple[str, dict[str, str]]) -> list[dict]:
 def test_pages_are_followed_through_all_releases():
     chain = history(("a/", {}), ("b/", {"a/": "b/"}), ("c/", {"b/": "c/"}))
     assert moved_pages.redirects(chain) == {"a/": "c/", "b/": "c/"}
+    quick = history(("a/", {}), ("c/", {"a/": "b/", "b/": "c/"}))
+    assert moved_pages.redirects(quick) == {"a/": "c/", "b/": "c/"}
     again = history(("a/", {}), ("b/", {"a/": "b/"}), ("a/ b/", {"a/": "b/"}))
     assert moved_pages.redirects(again) == {}  # the address has a page again
     back = history(("a/", {}), ("b/", {"a/": "b/"}), ("a/", {"b/": "a/"}))
