@@ -22,6 +22,14 @@
     banner.hidden = false
   }
 
+  // The theme's selector says what it is for, not which version it shows: a name that is read out has to hold both.
+  new MutationObserver((_, observer) => {
+    const selector = document.querySelector(".md-version__current")
+    if (!selector) return
+    observer.disconnect()
+    selector.setAttribute("aria-label", `${selector.getAttribute("aria-label")}: ${selector.textContent}`)
+  }).observe(document.querySelector(".md-header"), { childList: true, subtree: true })
+
   // The theme swaps pages without loading them anew.
   if (window.document$) document$.subscribe(update)
   else update()
