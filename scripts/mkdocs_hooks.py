@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -117,6 +117,12 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     config.extra["deployed"] = os.environ.get("MIKE_DOCS_VERSION", "")
     if not config.extra["deployed"]:
         config.extra.pop("version", None)
+    config.site_url = (
+        f"{(config.site_url or '').rstrip('/')}/"  # mike's plugin ends it with the canonical version's name
+    )
+    # A version's own address, for what lies only there; the canonical one is that of the newest.
+    own = config.extra["deployed"]
+    config.extra["own_url"] = urljoin(config.site_url, f"../{own}/") if own else config.site_url
     if not config.repo_url:
         config.edit_uri = ""
     state.book = record_book.book(ROOT)
