@@ -30,6 +30,7 @@ TESTED = ROOT / ".cache/tested-tree"  # the tree that passed every test; `releas
 
 OLDEST_PYTHON = (3, 11)
 EXAMPLES_LINE = "# examples"  # requirements.txt: what the site needs stands above this line
+BENCHES = {"search": "bench_search.py"}
 CHILD_ENV = {
     "NO_MKDOCS_2_WARNING": "1",  # Material's banner about a generator that this project does not use
     "PYTHONIOENCODING": "utf-8",  # Vietnamese output into a pipe on Windows
@@ -293,6 +294,12 @@ def compare_versions(args: argparse.Namespace, words: list[str]) -> int:
     return run(PYTHON, SCRIPTS / "compare_versions.py", *words)
 
 
+def bench(args: argparse.Namespace, words: list[str]) -> int:
+    """Measure one thing."""
+    set_up(examples=True)
+    return run(PYTHON, SCRIPTS / BENCHES[args.what])
+
+
 def new_lesson(args: argparse.Namespace, words: list[str]) -> int:
     """Start a new lesson's files."""
     set_up(examples=False)
@@ -369,6 +376,9 @@ def make_parser() -> argparse.ArgumentParser:
     command = add("compare-versions", compare_versions, "so số đo có bản ghi của hai phiên bản", more)
     command.add_argument("old", metavar="CŨ", help="phiên bản, ví dụ 1.0")
     command.add_argument("new", nargs="?", metavar="MỚI", help="phiên bản khác (mặc định: các bản ghi hiện có)")
+
+    command = add("bench", bench, "đo xem trang lớn lên thì sao")
+    command.add_argument("what", choices=BENCHES, metavar="VIỆC", help="một trong: " + ", ".join(BENCHES))
 
     command = add("new-lesson", new_lesson, "tạo các tệp cho một bài học mới")
     command.add_argument("module", metavar="MÔ_ĐUN", help="tên thư mục của mô-đun, ví dụ: fine-tuning")

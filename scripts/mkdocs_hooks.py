@@ -38,6 +38,7 @@ import record_book
 import records
 import redirects
 import rendered
+import search_index
 import sections
 import social_cards
 import strip
@@ -357,6 +358,8 @@ def course_texts(page: str, config: MkDocsConfig) -> dict[str, Callable[[], str]
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in and check a page; put the strip at its head."""
     place = page.file.src_uri
+    if place.endswith(".ipynb"):
+        page.meta["search"] = {"exclude": True}  # it repeats a script whose parts stand, explained, in the lesson
     texts = {} if place.endswith(".ipynb") else course_texts(place, config)
     state.made_of[place] = sources_of(page, config, texts) if memory.on else ""
     if facts := memory.recall(place, state.made_of[place]):
@@ -430,7 +433,8 @@ def related_pages(page: str, config: MkDocsConfig) -> str:
         title = course.front_matter(Path(config.docs_dir) / other)[0].get("title", other)
         why = f" <small>cùng nói về {', '.join(shared)}</small>" if shared else ""
         rows.append(f"- [{title}]({posixpath.relpath(other, posixpath.dirname(page))}){why}")
-    return '<div class="related" markdown>\n\n**Trang gần đây**{: .related-title }\n\n' + "\n".join(rows) + "\n\n</div>"
+    head = '<div class="related" markdown data-search-exclude>\n\n**Trang gần đây**{: .related-title }'
+    return head + "\n\n" + "\n".join(rows) + "\n\n</div>"
 
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -496,9 +500,10 @@ def on_post_template(output: str, template_name: str, config: MkDocsConfig) -> s
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Keep what KaTeX rendered; in a strict build, follow every link and anchor of the built site."""
+    """Keep what KaTeX rendered; make the search small; in a strict build, follow every link and anchor."""
     state.renderer.close()
     site = Path(config.site_dir)
+    search_index.write(site, state.terms, ROOT, inline="material/offline" in config.plugins)
     (site / "assets/social").mkdir(parents=True, exist_ok=True)
     for card in state.cards:
         shutil.copyfile(card, site / "assets/social" / card.name)

@@ -28,7 +28,7 @@ def strip(number_of_lesson: str, minutes: int, results: list[Record], tools: lis
     base = posixpath.relpath(folder, posixpath.dirname(page) or ".")
     if len(results) > 1:
         hint = "Mỗi dòng mở ra một script: giá, cách cài, tải và chép nguyên tệp. Mới học thì bắt đầu ở dòng đầu."
-        parts.append(f'<p class="lesson-number">{hint}</p>')
+        parts.append(f'<p class="lesson-number" data-search-exclude>{hint}</p>')
     parts += [tool_card(tool, base) for tool in tools]
     parts += [card(record, base, opened=len(results) == 1 and not tools) for record in results]
     return "\n\n".join([*parts, "</div>"])
@@ -59,17 +59,20 @@ def card(record: Record, base: str, opened: bool) -> str:
     rows = "".join(f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts.items())
     script = read(record.script)
     summary = sections.docstring_of(script).partition("\n")[0].rstrip(".")
-    cost = f"{facts['Thời gian']} · {facts['Bộ nhớ đỉnh']}"
+    cost = f"<small data-search-exclude>{facts['Thời gian']} · {facts['Bộ nhớ đỉnh']}</small>"
     lines = number(len(script.splitlines()))
     install = [fenced(install_lines(known["pins"]), "bash", "Cài đúng phiên bản đã chạy")] if versions else []
     return "\n\n".join(
         [
             f'<details class="run" markdown{" open" if opened else ""}>',
-            f"<summary><code>{record.script.name}</code> {html.escape(summary)} <small>{cost}</small></summary>",
-            f'<dl class="run-facts">{rows}</dl>',
+            f"<summary><code>{record.script.name}</code> {html.escape(summary)} {cost}</summary>",
+            f'<dl class="run-facts" data-search-exclude>{rows}</dl>',
             f"[Tải script]({stem}.py){{ .md-button download }} [Chép cả script ({lines} dòng)]({stem}.py){{ .md-button "
-            f"data-copy }} [Mở notebook]({stem}.ipynb){{ .md-button }} [Bản ghi lần chạy]({stem}.txt){{ .md-button }}",
+            f"data-copy }} [Mở notebook]({stem}.ipynb){{ .md-button }} [Bản ghi lần chạy]({stem}.txt){{ .md-button }}"
+            "\n{: data-search-exclude }",
+            "<div markdown data-search-exclude>",
             *install,
+            "</div>",
             "</details>",
         ]
     )
@@ -86,7 +89,7 @@ def tool_card(tool: Path, base: str) -> str:
             '<details class="run" markdown open>',
             f"<summary><code>{tool.name}</code> {html.escape(summary)} <small>chỉ cần Python</small></summary>",
             f"[Tải công cụ]({file}){{ .md-button download }} "
-            f"[Chép cả công cụ ({lines} dòng)]({file}){{ .md-button data-copy }}",
+            f"[Chép cả công cụ ({lines} dòng)]({file}){{ .md-button data-copy }}\n{{: data-search-exclude }}",
             "</details>",
         ]
     )
