@@ -26,6 +26,8 @@ MODELS = ROOT / "requirements-models.txt"
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
+TESTED = ROOT / ".cache/tested-tree"  # the tree that passed every test; `release` asks for it
+
 OLDEST_PYTHON = (3, 11)
 EXAMPLES_LINE = "# examples"  # requirements.txt: what the site needs stands above this line
 BENCHES = {"build": "bench_build.py", "search": "bench_search.py"}
@@ -45,6 +47,8 @@ ARGPARSE_TEXTS = {
     "expected one argument": "cần kèm một giá trị",
     "ignored explicit argument %r": "không nhận giá trị %r",
     "the following arguments are required: %s": "còn thiếu: %s",
+    "one of the arguments %s is required": "còn thiếu một trong: %s",
+    "not allowed with argument %s": "không đi cùng %s",
     "unrecognized arguments: %s": "không hiểu tham số: %s",
     "invalid choice: %(value)r (choose from %(choices)s)": "không có %(value)r (chọn một trong: %(choices)s)",
 }
@@ -240,6 +244,7 @@ def test(args: argparse.Namespace, words: list[str]) -> int:
     from browser import find_browser, install_browser
 
     set_up(examples=True, tests=True)
+    tree = committed_tree()
     chromium = find_browser()
     if chromium is None:
         say("→ Cài trình duyệt Chromium cho phần kiểm thử")
@@ -252,7 +257,41 @@ def test(args: argparse.Namespace, words: list[str]) -> int:
         code = run(PYTHON, "-m", *step, CHROMIUM=str(chromium), HF_HUB_OFFLINE="1")
         if code != 0:
             raise Stop(code, f"{step[0]} dừng với mã {code}.")
+    # Words, or pytest's own variable, may have left tests out; a change during the run was not tested.
+    if tree and tree == committed_tree() and not words and not os.environ.get("PYTEST_ADDOPTS"):
+        TESTED.parent.mkdir(exist_ok=True)
+        TESTED.write_text(f"{tree}\n", encoding="utf-8", newline="\n")
     return 0
+
+
+def committed_tree() -> str:
+    """Hash of HEAD's tree; empty when the working tree differs from it, or there is no git."""
+    answers = []
+    for command in (["status", "--porcelain"], ["rev-parse", "HEAD^{tree}"]):
+        try:
+            answers.append(subprocess.run(["git", *command], cwd=ROOT, capture_output=True, encoding="utf-8"))
+        except OSError:
+            return ""
+    changed, tree = answers
+    return "" if changed.returncode or changed.stdout or tree.returncode else tree.stdout.strip()
+
+
+def release(args: argparse.Namespace, words: list[str]) -> int:
+    """Release a version."""
+    set_up(examples=False)
+    return run(PYTHON, SCRIPTS / "release.py", *words)
+
+
+def versions(args: argparse.Namespace, words: list[str]) -> int:
+    """List, verify or serve what was released."""
+    set_up(examples=False)
+    return run(PYTHON, SCRIPTS / "versions.py", *words)
+
+
+def compare_versions(args: argparse.Namespace, words: list[str]) -> int:
+    """Compare the records of two releases."""
+    set_up(examples=False)
+    return run(PYTHON, SCRIPTS / "compare_versions.py", *words)
 
 
 def bench(args: argparse.Namespace, words: list[str]) -> int:
@@ -322,6 +361,27 @@ def make_parser() -> argparse.ArgumentParser:
     more = "Mọi tham số được chuyển cho pytest; đường dẫn tính từ thư mục gốc của dự án."
     command = add("test", test, "chạy ruff rồi pytest", more, open_ended=True)
     command.usage = "dev.py test [-h] [THAM_SỐ_PYTEST ...]"
+
+    more = "Dựng trong một bản sao tạm, rồi đổi nhánh gh-pages một lần; bản đã phát hành không bao giờ đổi."
+    command = add("release", release, "phát hành một phiên bản", more)
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("version", nargs="?", metavar="X.Y", help="tên phiên bản, X.Y hoặc X.Y.Z")
+    which.add_argument("--dev", action="store_true", help="dựng bản đang viết, ở thư mục dev")
+    command.add_argument("--dry-run", action="store_true", help="làm tất cả trong bản sao tạm, không đổi gì")
+    command.add_argument("--push", action="store_true", help="đẩy nhánh gh-pages lên origin")
+
+    command = add("versions", versions, "xem, soát hoặc mở các phiên bản đã phát hành")
+    about = "list: liệt kê (mặc định); verify: so với bản kê; serve: mở tất cả trên máy mình"
+    command.add_argument(
+        "action", nargs="?", default="list", choices=["list", "verify", "serve"], metavar="VIỆC", help=about
+    )
+    command.add_argument("--port", type=port, default=8000, metavar="CỔNG", help="cổng của serve (mặc định: 8000)")
+    command.add_argument("--base", default="/", metavar="ĐƯỜNG_DẪN", help="đường dẫn con của serve, ví dụ /ten-du-an/")
+
+    more = "In ra Markdown, thành trang được. Thời gian không được so."
+    command = add("compare-versions", compare_versions, "so số đo có bản ghi của hai phiên bản", more)
+    command.add_argument("old", metavar="CŨ", help="phiên bản, ví dụ 1.0")
+    command.add_argument("new", nargs="?", metavar="MỚI", help="phiên bản khác (mặc định: các bản ghi hiện có)")
 
     command = add("bench", bench, "đo xem trang lớn lên thì sao", open_ended=True)
     command.add_argument("what", choices=BENCHES, metavar="VIỆC", help="một trong: " + ", ".join(BENCHES))

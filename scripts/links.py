@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
+from published import LATEST
 
-def broken(site: Path) -> list[str]:
-    """Links of the site's own pages that lead nowhere: one Vietnamese line each, with page, line and target."""
+
+def broken(site: Path, base: str = "/") -> list[str]:
+    """Links of the site's own pages that lead nowhere: one Vietnamese line each, with page, line and target.
+
+    `base`: path of the site's address; 404.html is shown anywhere, so its links begin with it.
+    """
     program = Path(sysconfig.get_path("scripts")) / ("lychee.exe" if sys.platform == "win32" else "lychee")
     command = [str(program), "--offline", "--include-fragments=anchor-only", "--index-files=index.html"]
     command += ["--format=json", "--no-progress", f"--root-dir={site.resolve()}", str(site.resolve())]
+    # The banner of an older version leads out of it, to the newest one beside it.
+    command += ["--exclude", f"^{re.escape(site.resolve().parent.as_uri())}/{LATEST}/?$"]
+    here, base = site.resolve().as_uri(), base.strip("/")
+    if base:
+        command += ["--remap", f"^{re.escape(f'{here}/{base}')}(?:/|$) {here}/"]
     try:
         run = subprocess.run(command, capture_output=True, encoding="utf-8")
     except OSError as error:

@@ -6,6 +6,7 @@ Every refusal is a warning with file and line: `mkdocs serve` shows it, `mkdocs 
 from __future__ import annotations
 
 import html
+import json
 import logging
 import os
 import posixpath
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -25,12 +27,14 @@ from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
+import changelog
 import course
 import course_lists
 import glossary
 import links
 import notebooks
 import pages
+import record_book
 import records
 import redirects
 import rendered
@@ -43,6 +47,7 @@ import theme_html
 from course import lesson_folder
 from formulas import FormulaError, Renderer
 from node_setup import ensure_node_modules
+from published import DEV
 from remembered import digest, memory, states
 from slugs import slugify
 
@@ -81,6 +86,7 @@ class State:
     terms_on: dict[str, set[str]]
     related: dict[str, list[tuple[str, list[str]]]]
     renderer: Renderer
+    book: dict[str, Any]
     pages: dict[str, Checked]
 
 
@@ -109,10 +115,21 @@ def on_startup(command: str, dirty: bool) -> None:
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Slugs that know Vietnamese; the npm part; no version selector outside mike's deployments."""
     config.mdx_configs.setdefault("toc", {})["slugify"] = slugify
-    if "MIKE_DOCS_VERSION" not in os.environ:
+    config.extra["deployed"] = os.environ.get("MIKE_DOCS_VERSION", "")
+    if not config.extra["deployed"]:
         config.extra.pop("version", None)
+    config.site_url = (
+        f"{(config.site_url or '').rstrip('/')}/"  # mike's plugin ends it with the canonical version's name
+    )
+    # A version's own address, for what lies only there; the canonical one is that of the newest.
+    own = config.extra["deployed"]
+    config.extra["own_url"] = urljoin(config.site_url, f"../{own}/") if own else config.site_url
     if not config.repo_url:
         config.edit_uri = ""
+    state.book = record_book.book(ROOT)
+    verified = record_book.verified_line(state.book["verified"])
+    shown = " · ".join(filter(None, [release_name(config), verified and f"kiểm chứng với {verified}"]))
+    config.copyright = "<br>".join(filter(None, [config.copyright, shown]))
     try:
         ensure_node_modules()
         state.renderer = Renderer(CACHE / "formulas.json")
@@ -127,6 +144,12 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     return config
 
 
+def release_name(config: MkDocsConfig) -> str:
+    """What a reader is told of the deployed version; empty in a plain build."""
+    deployed = config.extra["deployed"]
+    return {"": "", DEV: "Bản đang viết"}.get(deployed, f"Bản {html.escape(deployed)}")
+
+
 @event_priority(100)  # before mkdocs-jupyter, which has to meet the notebooks
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Publish scripts, transcripts and notebooks beside their lessons, and KaTeX's stylesheet and fonts."""
@@ -137,6 +160,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if file.src_uri.endswith((".ipynb", ".html", ".htm")):
             log.warning("docs/%s: notebook và HTML được sinh ra khi dựng, không đặt trong docs", file.src_uri)
     folders = {lesson_folder(lesson.page) for module in state.modules for lesson in module.lessons if lesson.page}
+    in_course = {place.page for module in state.modules for place in (module, *module.lessons)}
     published: set[Path] = set()
     facts = {
         file.src_uri: course.front_matter(Path(config.docs_dir) / file.src_uri)[0]
@@ -146,6 +170,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     # A notebook bears the title of a page that teaches its script, not of one that only quotes its numbers.
     for page in sorted(facts, key=lambda page: ("number" not in facts[page], page)):
         title = facts[page].get("title", "")
+        for old in facts[page].get("old") or () if page not in in_course else ():
+            lead(str(old).strip("/"), page, files, config)
         for tool in page_tools(page, config):
             if tool.exists():
                 place = tool.relative_to(ROOT / "examples").as_posix()
@@ -160,6 +186,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 publish(record, title, files, config)
     for old, target in course.old_addresses(state.modules).items():
         lead(old, target, files, config)
+    book = json.dumps(state.book, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    files.append(File.generated(config, "records.json", content=book))
     for font in sorted((KATEX / "fonts").glob("*.woff2")):
         files.append(File.generated(config, f"assets/katex/fonts/{font.name}", abs_src_path=str(font)))
     one_stylesheet(files, config)
@@ -190,6 +218,9 @@ def lead(old: str, target: str, files: Files, config: MkDocsConfig) -> None:
         log.warning("course.yml: địa chỉ cũ %s dẫn tới %s, không có trang ấy", old, place)
         return
     address = found.url + (f"#{anchor}" if anchor else "")
+    if any(file.url == f"{old}/" for file in files.documentation_pages()):
+        log.warning("docs/%s: địa chỉ cũ %s là địa chỉ của một trang đang có", place, old)
+        return
     for name in redirects.files_of(old, is_folder="/" not in old):
         files.append(File.generated(config, name, content=redirects.page(name, address)))
 
@@ -247,7 +278,9 @@ def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
     shared += [ROOT / name for name in (records.REQUIREMENTS, records.MODELS, "package-lock.json")]
     titles = [course.front_matter(Path(config.docs_dir) / page)[0] for page in order]
     places = sorted(file.src_uri for file in files)
-    state.basis = digest(states(shared), titles, places, state.stylesheet, config.site_url, config.repo_url)
+    state.basis = digest(
+        states(shared), titles, places, state.stylesheet, config.site_url, config.repo_url, config.copyright
+    )
     return nav
 
 
@@ -290,6 +323,15 @@ def term_places(config: MkDocsConfig) -> dict[str, tuple[str, str]]:
     return found
 
 
+def changelog_text() -> str:
+    """Markdown of what is new in each version."""
+    try:
+        return changelog.page(changelog.load(ROOT))
+    except changelog.ChangelogError as error:
+        log.warning(str(error))
+        return ""
+
+
 def course_texts(page: str, config: MkDocsConfig) -> dict[str, Callable[[], str]]:
     """What `[[course:NAME]]` stands for on a page."""
 
@@ -305,6 +347,8 @@ def course_texts(page: str, config: MkDocsConfig) -> dict[str, Callable[[], str]
         "modules": lambda: course_lists.modules_list(state.modules),
         "count": lambda: course_lists.counts(state.modules),
         "glossary": lambda: glossary.page(state.terms, term_places(config)),
+        "changelog": changelog_text,
+        "verified": lambda: f'<span class="verified">{record_book.verified_line(state.book["verified"])}</span>',
     }
     for module in state.modules:
         if module.page == page:
@@ -475,5 +519,5 @@ def on_post_build(config: MkDocsConfig) -> None:
         except RuntimeError as error:
             raise PluginError(str(error)) from error
     if config.strict:
-        for problem in links.broken(Path(config.site_dir)):
+        for problem in links.broken(Path(config.site_dir), urlsplit(config.site_url or "").path):
             log.warning(problem)

@@ -33,9 +33,9 @@ class RecordError(Exception):
     """A record cannot be read or a key cannot be found; the message is one Vietnamese line for the author."""
 
 
-def examples() -> list[Path]:
+def examples(root: Path = ROOT) -> list[Path]:
     """Every example script; tools are none."""
-    return sorted(path for path in (ROOT / "examples").glob("*/*/*.py") if path.name not in TOOLS)
+    return sorted(path for path in (root / "examples").glob("*/*/*.py") if path.name not in TOOLS)
 
 
 @dataclass

@@ -12,8 +12,13 @@ PAGE = """<!doctype html>
 <title>Trang đã chuyển</title>
 <meta name="robots" content="noindex">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<script>location.replace("{target}")</script>
-<meta http-equiv="refresh" content="0; url={target}">
+<script>
+const to = new URL("{target}", location)
+to.search = location.search
+to.hash ||= location.hash
+location.replace(to)
+</script>
+<noscript><meta http-equiv="refresh" content="0; url={target}"></noscript>
 </head>
 <body>
 <h1>Trang đã chuyển</h1>

@@ -13,6 +13,8 @@ FREE_CLASSES = {
     "arithmatex",
     "lesson-strip",
     "course-list",
+    "changelog",
+    "verified",
     "glossary",
     "related",
     "footnote-ref",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
 
+import record_book
 import values
 from conftest import ROOT
 from links import broken
@@ -243,3 +245,18 @@ def test_only_its_page_loads_the_calculator(site):
     pages = [page for page in PAGES if "calculator.js" in (site / page.lstrip("/") / "index.html").read_text("utf-8")]
     assert pages == [COST]
     assert (site / "assets/calculator.js").stat().st_size <= 3 * 1024
+
+
+def test_the_site_carries_its_records_without_times(site):
+    book = json.loads((site / "records.json").read_text(encoding="utf-8"))
+    name = "fine-tuning/saving-and-loading/hugging_face_round_trip"
+    record = json.loads(
+        (ROOT / f"examples/{Path(name).parent}/results/{Path(name).name}.json").read_text(encoding="utf-8")
+    )
+    assert book["records"][name]["values"]["exact.parameters"] == record["exact"]["parameters"]
+    assert not [key for entry in book["records"].values() for key in entry["values"] if "timing" in key]
+    line = record_book.verified_line(book["verified"])
+    assert "torch 2." in line
+    page = BeautifulSoup((site / "whats-new/index.html").read_text(encoding="utf-8"), "html.parser")
+    assert line in page.select_one("article").get_text()
+    assert line in page.select_one(".md-copyright").get_text()

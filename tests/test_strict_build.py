@@ -280,3 +280,21 @@ def test_a_value_shows_its_mark_without_strict(project):
     html = (project.root / "site/fine-tuning/saving-and-loading/index.html").read_text(encoding="utf-8")
     assert 'class="record-problem"' in html
     assert "dev.py examples hugging_face_round_trip" in html
+
+
+def test_a_deployed_version_knows_its_addresses_old_and_new(project, monkeypatch):
+    monkeypatch.setenv("MIKE_DOCS_VERSION", "1.0")
+    monkeypatch.setenv("SITE_URL", "https://example.org/ten-du-an/")
+    project.edit("docs/verification.md", "title:", "old: [how-we-verify, glossary]\ntitle:")
+    code, output = project.build()
+    assert code != 0
+    warnings = [line for line in output.splitlines() if line.startswith("WARNING")]
+    assert len(warnings) == 1
+    assert "docs/verification.md: địa chỉ cũ glossary là địa chỉ của một trang đang có" in warnings[0]
+    assert "../verification/" in (project.root / "site/how-we-verify/index.html").read_text(encoding="utf-8")
+    assert "chữ" in (project.root / "site/glossary/index.html").read_text(encoding="utf-8")
+    html = (project.root / "site/verification/index.html").read_text(encoding="utf-8")
+    assert '<link rel="canonical" href="https://example.org/ten-du-an/latest/verification/">' in html
+    picture = re.search(r'og:image" content="https://example.org/ten-du-an/1.0/([^"]+)"', html)
+    assert (project.root / "site" / picture[1]).exists()
+    assert "Bản 1.0 · kiểm chứng với Python" in html
