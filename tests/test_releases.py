@@ -151,7 +151,7 @@ def first(tmp_path_factory) -> Tiny:
     tiny.write("hook.py", HOOK)
     tiny.write(".gitignore", ".cache\nsite\n__pycache__\n")
     partials = ("overrides/partials/javascripts/outdated.html", "overrides/partials/copyright.html")
-    for path in (*partials, "docs/assets/versions.js"):
+    for path in (*partials, "overrides/partials/copy.js", "overrides/partials/versions.js"):
         tiny.write(path, (ROOT / path).read_text(encoding="utf-8"))
     tiny.write(
         "overrides/main.html", '{% extends "base.html" %}\n' + "".join(blocks("announce", "outdated", "scripts"))

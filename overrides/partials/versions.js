@@ -1,8 +1,8 @@
 // On a page of an older release: show the banner, and lead to the same page in the newest one, or to its new address.
-// This file is frozen with its release. It knows nothing of later ones but two files beside the versions, whose form
+// This program is frozen with its release. It knows nothing of later ones but two files beside the versions, whose form
 // is for ever: versions.json (by mike) and redirects.json ({"pages": {"old/": "new/", "gone/": ""}}).
-{
-  const home = new URL("../", document.currentScript.src)
+document.addEventListener("DOMContentLoaded", () => {
+  const home = new URL("{{ (base_url ~ '/') | replace('//', '/') }}", location)
   const root = new URL("../", home)
   const json = name => fetch(new URL(name, root)).then(answer => (answer.ok ? answer.json() : undefined), () => undefined)
 
@@ -33,4 +33,4 @@
   // The theme swaps pages without loading them anew.
   if (window.document$) document$.subscribe(update)
   else update()
-}
+}) // by then the theme's own program has run
