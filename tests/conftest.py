@@ -26,6 +26,7 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+REPOSITORY = "https://code.example.org/khoa-hoc"
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "node_modules*", "site", ".cache", "__pycache__", ".*_cache")
 
 
@@ -58,8 +59,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of child processes: UTF-8, offline, quiet."""
-    return {**os.environ, "PYTHONUTF8": "1", "HF_HUB_OFFLINE": "1", "NO_MKDOCS_2_WARNING": "1", **more}
+    """The environment of child processes: UTF-8, offline, quiet; the address of a repository, for edit links."""
+    own = {"PYTHONUTF8": "1", "HF_HUB_OFFLINE": "1", "NO_MKDOCS_2_WARNING": "1", "REPO_URL": REPOSITORY}
+    return {**os.environ, **own, **more}
 
 
 def copy_project(target: Path) -> Project:

@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 import pytest
 from bs4 import BeautifulSoup
 
-from conftest import ROOT
+from conftest import REPOSITORY, ROOT
 from test_site import PAGES
 
 NOTEBOOKS = [
@@ -106,6 +106,11 @@ def test_the_facts_of_a_page(site, page):
     assert fact("meta[property='og:description']") == fact("meta[name=description]")
     picture = site / urlparse(fact("meta[property='og:image']")).path.lstrip("/")
     assert picture.read_bytes().startswith(b"\x89PNG")
+    sources = (
+        [f"examples{page.rstrip('/')}.py"] if page in NOTEBOOKS else [f"docs{page}index.md", f"docs{page[:-1]}.md"]
+    )
+    source = next(path for path in sources if (ROOT / path).exists())
+    assert fact("a[rel=edit]", "href") == f"{REPOSITORY}/edit/main/{source}"
     assert page in (site / "sitemap.xml").read_text(encoding="utf-8")
 
 
