@@ -28,7 +28,7 @@ TAG = re.compile(r"<[^>]*>")
 AROUND = re.compile(r"</?(?:p|ul|ol|li)\b[^>]*>")  # tags that part words
 NOTE = re.compile(r"<sup>\d+</sup>|↩")  # signs of footnotes
 BLOCK = re.compile(r"([^<>]*)<pre>(.*?)</pre>", re.DOTALL)  # with its label
-# hòa, khỏe, tùy are hoà, khoẻ, tuỳ: the tone of oa, oe, uy is put on the second letter.
+# Two ways to write one word: the tone of oa, oe and uy is moved to the second letter.
 OLD_TONE = re.compile("(o)([\u0300\u0301\u0303\u0309\u0323])([ae])|(u)([\u0300\u0301\u0303\u0309\u0323])(y)")
 # How prominent a word is on a page. The worker gives each its weight.
 CODE, TEXT, HEADING, TITLE = range(4)

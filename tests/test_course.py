@@ -119,7 +119,7 @@ def test_every_spelling_of_an_old_address_leads_to_the_same_place(reader, addres
     def target(old: str, tail: str) -> str:
         answer = reader.request.get(f"{address}/{old}{tail}")
         assert answer.ok, old
-        return urljoin(answer.url, re.search(r'location.replace\("([^"]+)"\)', answer.text())[1])
+        return urljoin(answer.url, BeautifulSoup(answer.text(), "html.parser").select_one("a")["href"])
 
     for old in OLD_LESSONS if ending in (".md", ".html") else OLD_MODULES:
         assert target(old, ending) == target(old, ""), old
