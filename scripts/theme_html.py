@@ -18,6 +18,8 @@ PART = re.compile(
     r'(?P<label> aria-expanded="\w+">\s*<label class="md-nav__title" for="[^"]*">\s*<span class="md-nav__icon md-icon">'
     r"</span>\s*)(?P<title>[^<]+?)(?P<end>\s*</label>)"
 )
+# Names and spaces of highlighted code have the colour of the code itself: hundreds of elements for nothing.
+PLAIN_CODE = re.compile(r'<span class="[nw]">([^<]*)</span>')
 EMPTY_HEADER = re.compile(r"<th(?P<style>[^>]*)></th>")  # Markdown's tables always have a head; a corner is no head
 TOC_LABEL = (' for="__toc"', 'id="__toc"')  # on a page without contents the label names a box that is not there
 
@@ -34,6 +36,7 @@ def mend(page: str) -> str:
     for written, allowed in REPAIRS:
         page = page.replace(written, allowed)
     page = PART.sub(r'\g<nav> aria-label="\g<title>"\g<label>\g<title>\g<end>', page)
+    page = PLAIN_CODE.sub(r"\1", page)
     page = EMPTY_HEADER.sub(r"<td\g<style>></td>", page)
     if TOC_LABEL[1] not in page:
         page = page.replace(TOC_LABEL[0], "")
