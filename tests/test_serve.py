@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from queue import Queue
+from queue import Empty, Queue
 
 import pytest
 
 from conftest import environment
 
+UNSEEN_SECONDS = 20  # the server prints a line as soon as it sees a change
 PATIENCE_SECONDS = 240  # for one build; a build that never ends must fail the test
 
 
@@ -56,7 +57,15 @@ class Served:
     def edit(self, path: str, old: str, new: str) -> tuple[int, str]:
         """Edit a file; how many pages the rebuild rendered, and all that it printed."""
         self.project.edit(path, old, new)
-        output = self.until("Documentation built in")
+        output = ""
+        while (
+            "Detected file changes" not in output
+        ):  # an edit made before the server's first look at its files goes unseen: touch the file again
+            try:
+                output += self.lines.get(timeout=UNSEEN_SECONDS)
+            except Empty:
+                (self.project.root / path).touch()
+        output += self.until("Documentation built in")
         return int(re.search(r"dựng lại (\d+) trang", output)[1]), output
 
     def page(self, path: str) -> str:
