@@ -8,9 +8,7 @@ run, asked in the site's own worker, in Chromium.
 
 from __future__ import annotations
 
-import functools
 import gzip
-import http.server
 import json
 import math
 import random
@@ -20,11 +18,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +28,14 @@ import yaml
 
 import course
 import search_index
-from browser import find_browser
+from browser import FLAGS, find_browser
 from search_index import WORD, Page, Section, words
+from static_server import served
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKER = "assets/javascripts/search.js"
 SIZES = (50, 500)
 RECALL_AT = 5
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ASK = """async ({worker, queries}) => {
   const search = new Worker(worker)
   const ask = (type, data) => new Promise(done => {
@@ -132,7 +128,8 @@ def invented(real: list[Page], number: int, each: int) -> Iterator[Page]:
     in_sections = Counter(
         word for page in real for section in page.sections for word in set(words("\n".join(section[1:])))
     )
-    kept = set(re.search(r"const STOP = .*?\)", (ROOT / "overrides" / WORKER).read_text("utf-8"), re.DOTALL)[0].split())
+    stop_words = re.search(r"const STOP = .*?\)", (ROOT / "overrides" / WORKER).read_text("utf-8"), re.DOTALL)[0]
+    kept = set(WORD.findall(stop_words))
     first = len(on_pages) / len(real) ** exponent
     exchange: dict[str, str] = {}
     for n in range(len(real), len(real) + number):
@@ -186,23 +183,6 @@ def measure(site: Path, queries: list[dict[str, Any]], tab: Any, address: str) -
         "slip": recall(slipped, answers[3 * n :]),
         "slips": len(slipped),
     }
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """A plain static server that does not log."""
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def served(site: Path) -> Iterator[str]:
-    """Serve a folder; its address without the last slash."""
-    handler = functools.partial(QuietHandler, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def kb(size: float) -> str:

@@ -34,6 +34,17 @@ PLAYWRIGHT_PLACES = [
     "chrome-win*/chrome.exe",
 ]
 INSTALL_SECONDS = 900
+# A fresh, silent browser that calls nobody.
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def find_browser() -> Path | None:

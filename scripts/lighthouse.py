@@ -7,32 +7,26 @@ accessibility, best practices or SEO.
 from __future__ import annotations
 
 import argparse
-import functools
 import gzip
-import http.server
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
-from browser import find_browser
+from browser import FLAGS, find_browser
 from node_setup import ensure_node_modules, node_command
+from static_server import QuietHandler, served
 
 ROOT = Path(__file__).resolve().parent.parent
 CLI = ROOT / "node_modules/lighthouse/cli/index.js"
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
-CHROMIUM = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
 COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".txt"}
 
 
-class Server(http.server.SimpleHTTPRequestHandler):
-    """A static server that compresses text and lets it be kept, as the hosts of such sites do."""
+class CompressingHandler(QuietHandler):
+    """Compresses text and lets it be kept, as the hosts of such sites do."""
 
     protocol_version = "HTTP/1.1"
 
@@ -55,13 +49,10 @@ class Server(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
 
 def scores(address: str, desktop: bool, chromium: Path) -> dict[str, object]:
     """The scores of one page, 0 to 100, and under `failed` the names of the audits that cost some."""
-    command = [*node_command(), str(CLI), address, "--quiet", "--output=json", f"--chrome-flags={CHROMIUM}"]
+    command = [*node_command(), str(CLI), address, "--quiet", "--output=json", f"--chrome-flags={' '.join(FLAGS)}"]
     command += [f"--only-categories={','.join(CATEGORIES)}", *(["--preset=desktop"] if desktop else [])]
     environment = {**os.environ, "CHROME_PATH": str(chromium)}
     done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False)
@@ -94,10 +85,8 @@ def main() -> int:
     good = True
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder) / "site"
-        handler = functools.partial(Server, directory=str(site))
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            address = f"http://127.0.0.1:{server.server_port}/"
+        with served(site, CompressingHandler) as home:
+            address = f"{home}/"
             build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
             if subprocess.run(build, cwd=ROOT, env={**os.environ, "SITE_URL": address}, check=False).returncode != 0:
                 return 1
@@ -112,7 +101,6 @@ def main() -> int:
                 phone, desk = ("/".join(f"{one[name]:>3}" for name in CATEGORIES) for one in both)
                 failed = sorted({name for one in both for name in one["failed"]})
                 print(f"{phone:>42} {desk:>18}  /{page} {' '.join(failed)}", flush=True)
-            server.shutdown()
     return 0 if good else 1
 
 

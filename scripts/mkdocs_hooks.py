@@ -55,6 +55,8 @@ log = logging.getLogger("mkdocs.hooks.course")
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 KATEX = ROOT / "node_modules/katex/dist"
+# Of the theme: its own search worker with the languages that it knows, and source maps. Nothing asks for them.
+UNUSED = re.compile(r"assets/javascripts/(lunr|workers)/|assets/.*\.map$")
 MATH = re.compile(
     r'<(?P<tag>span|div) class="arithmatex" data-search-exclude(?:="")?>'
     r"\s*\\(?P<open>[(\[])(?P<tex>.*?)\\[)\]]\s*</(?P=tag)>",
@@ -77,6 +79,7 @@ class State:
     basis: str  # digest of what every page is made of
     made_of: dict[str, str]  # page -> digest of what it is made of
     recalled: dict[str, dict[str, Any]]  # pages that are as an earlier build of this `serve` left them
+    warned: dict[str, int]  # warnings before a page was read; once it has its HTML, how many came of it
     stylesheet: str
     cards: set[Path]  # pictures that shared links show
     modules: list[course.Module]
@@ -93,20 +96,6 @@ class State:
 state = State()
 
 
-class Warnings(logging.Handler):
-    """Counts warnings: a page that gave one is rendered again by every build, so that it comes again."""
-
-    count = 0
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Count one."""
-        self.count += 1
-
-
-warnings = Warnings(logging.WARNING)
-logging.getLogger("mkdocs").addHandler(warnings)
-
-
 def on_startup(command: str, dirty: bool) -> None:
     """Under `serve`, remember pages from one build to the next."""
     memory.on = command == "serve"
@@ -118,9 +107,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     config.extra["deployed"] = os.environ.get("MIKE_DOCS_VERSION", "")
     if not config.extra["deployed"]:
         config.extra.pop("version", None)
-    config.site_url = (
-        f"{(config.site_url or '').rstrip('/')}/"  # mike's plugin ends it with the canonical version's name
-    )
+    # mike's plugin ends it with the canonical version's name, without a slash.
+    config.site_url = f"{(config.site_url or '').rstrip('/')}/"
     # A version's own address, for what lies only there; the canonical one is that of the newest.
     own = config.extra["deployed"]
     config.extra["own_url"] = urljoin(config.site_url, f"../{own}/") if own else config.site_url
@@ -139,7 +127,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     config.plugins["mkdocs-jupyter"].config["cache_dir"] = str(CACHE / f"notebook-pages-{converters}")
     state.terms, state.names = glossary.load(ROOT)
     state.words = glossary.Words(state.terms)
-    state.pages, state.made_of, state.recalled, state.cards = {}, {}, {}, set()
+    state.pages, state.made_of, state.recalled, state.warned, state.cards = {}, {}, {}, {}, set()
     memory.rendered = []
     return config
 
@@ -156,7 +144,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     state.modules, problems = course.load(ROOT)
     for problem in problems:
         log.warning(problem)
-    for file in files:
+    for file in list(files):
+        if UNUSED.match(file.src_uri):
+            files.remove(file)
         if file.src_uri.endswith((".ipynb", ".html", ".htm")):
             log.warning("docs/%s: notebook và HTML được sinh ra khi dựng, không đặt trong docs", file.src_uri)
     folders = {lesson_folder(lesson.page) for module in state.modules for lesson in module.lessons if lesson.page}
@@ -367,11 +357,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if facts := memory.recall(place, state.made_of[place]):
         recall(page, facts)
         return markdown
-    page.warned_before = warnings.count
+    state.warned[place] = memory.warnings
     if place.endswith(".ipynb"):
         describe_notebook(page, config)
         return markdown
-    results = lesson_results(page.file.src_uri, config)
+    results = lesson_results(place, config)
     text, first_line, results_line = "", 1, 1
     if page.file.abs_src_path:
         text = Path(page.file.abs_src_path).read_text(encoding="utf-8-sig").replace("\r\n", "\n")
@@ -391,9 +381,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         if fact in ("title", "description") and pages.has_digit(value, state.names):
             done.problems.append((number, f"chữ số gõ tay trong {fact}"))
     for line, problem in sorted(done.problems):
-        log.warning("docs/%s:%d: %s", page.file.src_uri, line, problem)
-    state.pages[page.file.src_uri] = Checked(markdown, first_line, done)
-    if not page.meta.get("number") or page.file.src_uri not in state.related:
+        log.warning("docs/%s:%d: %s", place, line, problem)
+    state.pages[place] = Checked(markdown, first_line, done)
+    if not page.meta.get("number") or place not in state.related:
         return done.markdown
     # A record of another size has the script, and so the place in the strip, of the script's own.
     shown = [record for record in results.values() if isinstance(record, records.Record) and not record.size]
@@ -440,16 +430,27 @@ def related_pages(page: str, config: MkDocsConfig) -> str:
 
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Check what a reader will see; keep formulas out of the search index; trim what a notebook page brings."""
+    """Check what a reader will see; draw the picture of the page's link."""
+    place = page.file.src_uri
+    draw_card(page, config)
+    if place in state.recalled:
+        return content
+    content = notebooks.page(content) if place.endswith(".ipynb") else checked_content(content, page, files)
+    state.warned[place] = memory.warnings - state.warned[place]
+    return content
+
+
+def draw_card(page: Page, config: MkDocsConfig) -> None:
+    """The picture that a shared link to the page shows; the templates find its address in the page's facts."""
     number = f"Bài {page.meta['number']}" if page.meta.get("number") else ""
     title = page.meta.get("title") or page.title or config.site_name
     card = social_cards.card(str(title), number, config.site_name, CACHE / "social")
     page.meta["card"] = f"assets/social/{card.name}"
     state.cards.add(card)
-    if page.file.src_uri in state.recalled:
-        return content
-    if page.file.src_uri.endswith(".ipynb"):
-        return notebooks.page(content)
+
+
+def checked_content(content: str, page: Page, files: Files) -> str:
+    """HTML of a page with its words linked and its formulas kept out of the search; what is wrong with it is told."""
     checked = state.pages[page.file.src_uri]
     reader = rendered.read(content, state.names)
     told = {line for line, _ in checked.found.problems}
@@ -489,7 +490,7 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
         output = theme_html.mend(MATH.sub(formula, output))
     except theme_html.ThemeChanged as error:
         raise PluginError(str(error)) from error
-    if warnings.count == page.warned_before:
+    if not state.warned[page.file.src_uri]:
         links = {file.src_uri: anchors for file, anchors in (page.links_to_anchors or {}).items()}
         facts = {"content": page.content, "toc": page.toc, "anchors": page.present_anchor_ids, "links": links}
         memory.keep(page.file.src_uri, state.made_of[page.file.src_uri], {**facts, "output": output})
@@ -512,12 +513,10 @@ def on_post_build(config: MkDocsConfig) -> None:
     if memory.on:
         log.info("dựng lại %d trang, %d trang giữ nguyên", len(memory.rendered), len(state.recalled))
     else:
-        for source_map in site.glob("assets/**/*.map"):
-            source_map.unlink()
         try:
             stylesheets.purge(site, state.stylesheet)
         except RuntimeError as error:
             raise PluginError(str(error)) from error
     if config.strict:
-        for problem in links.broken(Path(config.site_dir), urlsplit(config.site_url or "").path):
+        for problem in links.broken(site, urlsplit(config.site_url or "").path):
             log.warning(problem)

@@ -8,7 +8,7 @@ import textwrap
 from typing import Any
 
 import sections
-import strip
+from record_book import day
 from records import Record, read
 
 # What mkdocs-jupyter brings along: its own stylesheet and scripts, and for each cell a copy button that needs them,
@@ -26,10 +26,9 @@ def notebook_of(record: Record, lesson_title: str) -> str:
     script = read(record.script)
     summary, _, rest = sections.docstring_of(script).partition("\n")
     summary = summary.rstrip(".")
-    ran = f"chạy lần cuối ngày {strip.day(record.data['provenance']['date'])}"
-    opening = (
-        f"# {summary}\n\nBài học: **{lesson_title}**. Tệp này làm từ `{record.script.name}` và bản ghi của nó, {ran}."
-    )
+    ran = day(record.data["provenance"]["date"])
+    source = f"Tệp này làm từ `{record.script.name}` và bản ghi của nó, chạy lần cuối ngày {ran}."
+    opening = f"# {summary}\n\nBài học: **{lesson_title}**. {source}"
     usage = textwrap.dedent(rest).strip("\n")
     cells: list[dict[str, Any]] = [markdown("opening", opening), markdown("usage", f"```text\n{usage}\n```")]
     for number, cell in enumerate(sections.cells_of(script), 1):

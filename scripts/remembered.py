@@ -8,6 +8,7 @@ kept: the warning has to come again.
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,23 @@ class Page:
     facts: dict[str, Any]
 
 
-class Memory:
-    """Pages by name; idle until `on` is set, so that a single build pays nothing."""
+class Memory(logging.Handler):
+    """Pages by name; idle until `on` is set, so that a single build pays nothing.
+
+    As a log handler it counts warnings: whoever renders a page sees by it whether the page gave one.
+    """
 
     def __init__(self) -> None:
         """Start empty and idle."""
+        super().__init__(logging.WARNING)
         self.on = False
         self.pages: dict[str, Page] = {}
         self.rendered: list[str] = []
+        self.warnings = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count a warning."""
+        self.warnings += 1
 
     def recall(self, name: str, made_of: str) -> dict[str, Any] | None:
         """The facts of a page if it was made of the same; else None, and the page counts as rendered."""
@@ -45,7 +55,8 @@ class Memory:
             self.pages[name] = Page(made_of, facts)
 
 
-memory = Memory()  # outlives the hooks, which MkDocs loads anew for each build
+memory = Memory()  # outlives the hooks, which MkDocs may load anew for each build
+logging.getLogger("mkdocs").addHandler(memory)
 
 
 def digest(*parts: object) -> str:

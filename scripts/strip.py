@@ -8,6 +8,7 @@ from pathlib import Path
 
 import sections
 from pages import fenced
+from record_book import day
 from records import MODELS, Record, read, requirements_pins
 from values import number, show
 
@@ -32,12 +33,6 @@ def strip(number_of_lesson: str, minutes: int, results: list[Record], tools: lis
     parts += [tool_card(tool, base) for tool in tools]
     parts += [card(record, base, opened=len(results) == 1 and not tools) for record in results]
     return "\n\n".join([*parts, "</div>"])
-
-
-def day(date: str) -> str:
-    """`2026-11-22` as Vietnamese readers write it."""
-    year, month, number_of_day = date.split("-")
-    return f"{int(number_of_day)}.{int(month)}.{year}"
 
 
 def card(record: Record, base: str, opened: bool) -> str:

@@ -10,6 +10,7 @@ REPAIRS = (
     (' tabindex=""', ""),
     ('id="__drawer" autocomplete="off"', 'id="__drawer"'),
     ('id="__search" autocomplete="off"', 'id="__search"'),
+    ('data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Tìm kiếm"'),
     ('class="md-path" aria-label="Điều hướng"', 'class="md-path" aria-label="Vị trí trong khoá học"'),
 )
 # A part of the sidebar is named by a label that holds an icon alone: name it by its title.

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from browser import FLAGS, find_browser
+from static_server import served
+
 ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 REPOSITORY = "https://code.example.org/khoa-hoc"
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "node_modules*", "site", ".cache", "__pycache__", ".*_cache")
 
@@ -97,21 +87,11 @@ def site(built: Project) -> Path:
     return built.root / "site"
 
 
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """A plain static server that does not log."""
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="session")
 def address(site: Path) -> Iterator[str]:
     """Address of a plain static server of the site, without the last slash."""
-    handler = functools.partial(QuietHandler, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with served(site) as home:
+        yield home
 
 
 @pytest.fixture(scope="session")
@@ -119,11 +99,9 @@ def browser():
     """Headless Chromium, driven by Playwright."""
     from playwright.sync_api import sync_playwright
 
-    from browser import find_browser
-
     path = find_browser()
     assert path, "no browser: `dev.py test` installs one"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(path), args=CHROMIUM_FLAGS)
+        chromium = playwright.chromium.launch(executable_path=str(path), args=FLAGS)
         yield chromium
         chromium.close()

@@ -62,7 +62,7 @@ def test_the_focus_is_seen_at_every_stop(browser, address, scheme):
     for _ in range(40):
         tab.keyboard.press("Tab")
         stops.append(focused(tab))
-    assert "Chuyển đến nội dung" in stops[0]["text"] or stops[0]["text"], stops[0]
+    assert stops[0]["text"].strip() == "Bỏ qua"  # the way past the header, for who goes by keyboard
     assert [stop for stop in stops if stop["tag"] not in ("BODY", "INPUT") and stop["outline"] < 1] == []
     assert len({(stop["tag"], stop["text"]) for stop in stops}) > 20
     context.close()

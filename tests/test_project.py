@@ -26,7 +26,8 @@ TEXTS = [
     and not SKIPPED & set(path.relative_to(ROOT).parts)
     and (path.suffix in {".md", ".py", ".yml", ".txt", ".json", ".css", ".html", ".mjs", ".toml", ".svg"})
 ]
-COMMANDS = ["setup", "serve", "build", "examples", "test", "release", "versions", "compare-versions", "new-lesson"]
+COMMANDS = ["setup", "serve", "build", "examples", "test", "release", "versions", "compare-versions"]
+COMMANDS += ["bench", "lighthouse", "new-lesson"]
 
 
 def dev(*words: str, root: Path = ROOT, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

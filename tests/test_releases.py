@@ -5,22 +5,19 @@ A tiny project stands in for the course: what is tested here is the release, whi
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
 import json
 import os
 import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
-import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -34,8 +31,9 @@ import moved_pages
 import pages
 import record_book
 import release as releasing
-from conftest import ROOT, QuietHandler, environment
+from conftest import ROOT, environment
 from published import Published, Refusal, commit_of, git
+from static_server import served
 
 pytestmark = pytest.mark.xdist_group("releases")
 
@@ -203,16 +201,6 @@ def copy(tiny, tmp_path) -> Tiny:
     """A copy of the project with three releases, that a test may damage."""
     shutil.copytree(tiny.root, tmp_path / "project")
     return Tiny(tmp_path / "project")
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """A plain static server; its address, without the last slash."""
-    handler = functools.partial(QuietHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.fixture(scope="session")
@@ -628,8 +616,9 @@ def test_what_is_nowhere_ends_in_a_helpful_page(browser, hosted, start, told):
 def test_mike_serves_the_same(tiny):
     """`mike serve` reads the branch as it is: what a release adds is in its way nowhere."""
     handler = "import sys; from mike.commands import serve; serve(sys.argv[1], branch='gh-pages')"
-    with http.server.HTTPServer(("127.0.0.1", 0), QuietHandler) as probe:
-        port = probe.server_port
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     command = [sys.executable, "-u", "-c", handler, f"127.0.0.1:{port}"]
     with subprocess.Popen(
         command, cwd=tiny.root, env=tiny.env(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

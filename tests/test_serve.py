@@ -93,8 +93,9 @@ def test_a_rebuild_renders_what_changed(served):
     # A warning comes again with every build until its page is mended.
     _, output = served.edit("docs/contributing.md", "Một câu vừa thêm.", "Một câu có 123 chữ.")
     assert "chữ số gõ tay" in output
-    _, output = served.edit("docs/verification.md", "\n## ", "\nMột câu khác.\n\n## ")
+    rendered, output = served.edit("docs/verification.md", "\n## ", "\nMột câu khác.\n\n## ")
     assert "chữ số gõ tay" in output
+    assert rendered == 2  # the edited page and the one that warns
     rendered, output = served.edit("docs/contributing.md", "Một câu có 123 chữ.", "Một câu đã sửa.")
     assert "chữ số gõ tay" not in output
     # What all pages share: a term's definition stands on every page that uses it.

@@ -92,34 +92,6 @@ def test_the_notebook_holds_the_recorded_output(site):
     assert not page.select(".jupyter-wrapper style, .jupyter-wrapper script")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("page", [*PAGES, NOTEBOOK])
-def test_a_browser_meets_no_error_and_no_other_host(browser, address, page, scheme):
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
-    tab = context.new_page()
-    errors, foreign = [], []
-    tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.on("requestfailed", lambda request: errors.append(request.url))
-    tab.on("request", lambda request: foreign.append(request.url) if not request.url.startswith(address) else None)
-    tab.goto(address + page, wait_until="networkidle")
-    assert errors == []
-    assert [url for url in foreign if not url.startswith(("data:", "blob:"))] == []
-    for width in (1440, 820, 320):
-        tab.set_viewport_size({"width": width, "height": 900})
-        root = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-        assert root[0] <= root[1], f"the page itself scrolls sideways at {width} px"
-    # Colours fade in: wait for the end, fail when it never comes.
-    tab.wait_for_function(
-        """light => {
-          const channels = getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)
-          return (channels[0] + channels[1] + channels[2] > 600) === light
-        }""",
-        arg=scheme == "light",
-    )
-    context.close()
-
-
 def test_readable_without_javascript(browser, address):
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()
