@@ -35,7 +35,7 @@ def join(sheets: dict[str, str], whole: set[str]) -> str:
             target = posixpath.normpath(posixpath.join(posixpath.dirname(path), match["path"]))
             return f"url({posixpath.relpath(target, FOLDER)})"
 
-        css = ADDRESS.sub(address, SOURCE_MAP.sub("", css)).strip()
+        css = ADDRESS.sub(address, SOURCE_MAP.sub("", css)).strip().replace("table:not([class])", "table.data")
         return f"/*! purgecss start ignore */\n{css}\n/*! purgecss end ignore */" if path in whole else css
 
     return "\n".join(moved(path, css) for path, css in sheets.items()) + "\n"

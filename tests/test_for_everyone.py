@@ -95,8 +95,9 @@ def test_figures_follow_the_theme(tab, address):
     tab.wait_for_function("light => getComputedStyle(document.querySelector('figure svg')).color != light", arg=light)
 
 
-def test_tables_code_and_formulas_scroll_and_the_page_does_not(browser, address):
-    context = browser.new_context(viewport={"width": 320, "height": 700})
+@pytest.mark.parametrize("scripts", [True, False])
+def test_tables_code_and_formulas_scroll_and_the_page_does_not(browser, address, scripts):
+    context = browser.new_context(viewport={"width": 320, "height": 700}, java_script_enabled=scripts)
     tab = context.new_page()
     tab.goto(f"{address}{SECTION}", wait_until="networkidle")
     wide = tab.evaluate("""() => ["pre", "table", ".katex-display", "svg"]
@@ -144,11 +145,23 @@ def test_the_chosen_theme_is_there_before_the_first_paint(browser, address):
     tab = context.new_page()
     tab.goto(f"{address}/", wait_until="networkidle")
     for _ in range(2):
-        tab.locator("form[data-md-component=palette] label:visible").click()
+        tab.locator("form.md-header__option label:visible").click()
     assert tab.evaluate("document.body.dataset.mdColorScheme") == "slate"
     tab.route("**/bundle.*.js", lambda route: route.abort())  # what the page shows before the theme's program runs
     tab.reload()
     assert tab.evaluate("document.body.dataset.mdColorScheme") == "slate"
+    context.close()
+
+
+def test_a_first_visit_meets_the_theme_of_the_system_before_the_first_paint(browser, address):
+    context = browser.new_context(color_scheme="dark")
+    tab = context.new_page()
+    tab.route("**/bundle.*.js", lambda route: route.abort())
+    tab.goto(f"{address}/")
+    assert tab.evaluate("document.body.dataset.mdColorScheme") == "slate"
+    assert tab.locator("form.md-header__option label:visible").count() == 1
+    tab.emulate_media(color_scheme="light")
+    tab.wait_for_function("document.body.dataset.mdColorScheme == 'default'")
     context.close()
 
 

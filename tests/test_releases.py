@@ -43,7 +43,7 @@ MKDOCS = """
 site_name: Dự án nhỏ
 site_url: !ENV [SITE_URL, "http://127.0.0.1:8000/"]
 strict: !ENV [DOCS_STRICT, false]
-theme: {name: material, custom_dir: overrides, language: vi, font: false, features: [navigation.instant]}
+theme: {name: material, custom_dir: overrides, language: vi, font: false}
 hooks: [hook.py]
 plugins: [search, {mike: {alias_type: copy, canonical_version: latest}}]
 extra: {version: {provider: mike, default: [latest, dev], alias: false}}

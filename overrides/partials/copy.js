@@ -3,7 +3,6 @@ document.addEventListener("click", async (event) => {
   const link = event.target.closest("a[data-copy]")
   if (!link || !navigator.clipboard) return
   event.preventDefault()
-  event.stopPropagation() // the theme's instant navigation would follow the link
   const label = (link.dataset.label ??= link.textContent) // a second click meets «Đã chép»
   try {
     const answer = await fetch(link.href)
@@ -14,4 +13,4 @@ document.addEventListener("click", async (event) => {
     link.textContent = "Không chép được, hãy tải script"
   }
   setTimeout(() => (link.textContent = label), 2000)
-}, true)
+})

@@ -30,7 +30,5 @@ document.addEventListener("DOMContentLoaded", () => {
     selector.setAttribute("aria-label", `${selector.getAttribute("aria-label")}: ${selector.textContent}`)
   }).observe(document.querySelector(".md-header"), { childList: true, subtree: true })
 
-  // The theme swaps pages without loading them anew.
-  if (window.document$) document$.subscribe(update)
-  else update()
-}) // by then the theme's own program has run
+  update()
+})
