@@ -513,7 +513,7 @@ def test_an_old_page_says_so_and_leads_to_the_same_page(browser, plain):
 def test_the_selector_keeps_the_page(browser, plain):
     tab = browser.new_page(viewport={"width": 1440, "height": 900})
     tab.goto(f"{plain}latest/steady/")
-    tab.get_by_role("button", name="Chọn phiên bản: 1.2").focus()
+    tab.get_by_role("button", name="Chọn phiên bản: 1.2", exact=True).focus()
     with tab.expect_navigation():
         tab.locator(".md-version__link", has_text="1.0").click()
     assert tab.url == f"{plain}1.0/steady/"

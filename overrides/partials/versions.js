@@ -31,4 +31,4 @@ document.addEventListener("DOMContentLoaded", () => {
   }).observe(document.querySelector(".md-header"), { childList: true, subtree: true })
 
   update()
-})
+}, { once: true })
