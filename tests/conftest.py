@@ -49,8 +49,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of child processes: UTF-8, offline, quiet; the address of a repository, for edit links."""
-    own = {"PYTHONUTF8": "1", "HF_HUB_OFFLINE": "1", "NO_MKDOCS_2_WARNING": "1", "REPO_URL": REPOSITORY}
+    """The environment of child processes: UTF-8, offline, quiet; the address of a repository, for edit links.
+
+    Threads that wait sleep instead of spinning: tests run side by side, and the spinning takes the others' cores.
+    """
+    own = {
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "PYTHONUTF8": "1",
+        "HF_HUB_OFFLINE": "1",
+        "NO_MKDOCS_2_WARNING": "1",
+        "REPO_URL": REPOSITORY,
+    }
     return {**os.environ, **own, **more}
 
 

@@ -42,7 +42,7 @@ def violations(tab, rules: list[str]) -> list[str]:
     return [f"{found['id']}: {found['nodes'][0]['html'][:200]}" for found in found["violations"]]
 
 
-@pytest.mark.parametrize("page", EVERY_PAGE)
+@pytest.mark.parametrize("page", PAGES)
 def test_nothing_moves_on_a_phone(browser, address, page):
     context = browser.new_context(viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
     tab = context.new_page()

@@ -118,7 +118,7 @@ def test_on_paper_nothing_is_cut_off_or_pale(tab, address):
     tab.goto(f"{address}{SECTION}", wait_until="networkidle")
     tab.set_viewport_size({"width": 700, "height": 1000})  # about what A4 leaves between its margins
     tab.emulate_media(media="print", color_scheme="dark")
-    for part in (".md-header", ".md-sidebar", ".md-footer", ".md-search"):
+    for part in (".md-header", ".md-sidebar", ".md-footer", ".md-search", ".md-code__nav"):
         assert not tab.locator(part).first.is_visible(), part
     cut = tab.evaluate("""() => [...document.querySelectorAll("article pre > code")]
       .filter(code => code.scrollWidth > code.clientWidth + 1).map(code => code.innerText.slice(0, 60))""")

@@ -99,6 +99,7 @@ def test_readable_without_javascript(browser, address):
     assert tab.get_by_text("Mô hình vừa dựng có nhiều tensor").is_visible()
     assert tab.locator(".katex-html").first.is_visible()
     assert tab.locator("figure svg").first.is_visible()
+    assert not tab.locator(".md-code__nav, form.md-header__option label").filter(visible=True).count()  # nothing dead
     question = tab.locator("details", has_text="Báo cáo tải rỗng. Bạn kết luận được gì?")
     assert not question.locator("p").is_visible()
     question.locator("summary").click()
