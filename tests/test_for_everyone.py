@@ -109,6 +109,8 @@ def test_tables_code_and_formulas_scroll_and_the_page_does_not(browser, address,
         return true
       }).map(element => element.outerHTML.slice(0, 120))""")
     assert wide == []
+    edge = "table => getComputedStyle(table).borderTopStyle"
+    assert tab.locator("article table").first.evaluate(edge) == "solid"  # the theme's rules for tables still find ours
     assert tab.evaluate("document.documentElement.scrollWidth") <= 320
     context.close()
 

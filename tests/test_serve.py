@@ -58,9 +58,8 @@ class Served:
         """Edit a file; how many pages the rebuild rendered, and all that it printed."""
         self.project.edit(path, old, new)
         output = ""
-        while (
-            "Detected file changes" not in output
-        ):  # an edit made before the server's first look at its files goes unseen: touch the file again
+        # An edit made before the server's first look at its files goes unseen: touch the file again.
+        while "Detected file changes" not in output:
             try:
                 output += self.lines.get(timeout=UNSEEN_SECONDS)
             except Empty:

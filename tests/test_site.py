@@ -164,15 +164,9 @@ def test_the_calculator_gives_the_numbers_of_its_script(browser, address):
     record = json.loads(path.read_text(encoding="utf-8"))["exact"]
     context = browser.new_context()
     tab = context.new_page()
-    tab.add_init_script(
-        """window.moved = 0
-        const add = list => list.getEntries().forEach(entry => window.moved += entry.value)
-        new PerformanceObserver(add).observe({type: "layout-shift", buffered: true})"""
-    )
     tab.goto(address + COST)
     form = tab.locator("form.calculator.ready")
     form.wait_for()
-    assert tab.evaluate("window.moved") < 0.01
 
     def results():
         tab.wait_for_timeout(300)
