@@ -34,6 +34,7 @@ BENCHES = {"build": "bench_build.py", "search": "bench_search.py"}
 CHILD_ENV = {
     "NO_MKDOCS_2_WARNING": "1",  # Material's banner about a generator that this project does not use
     "PYTHONIOENCODING": "utf-8",  # Vietnamese output into a pipe on Windows
+    "PYTHONPATH": str(SCRIPTS),
 }
 
 # argparse speaks English only; these are the texts it can show here.
@@ -70,12 +71,16 @@ def say(text: str) -> None:
 
 def run(*command: str | Path, **env: str) -> int:
     """Run a command in the project's root; its output goes straight to the terminal."""
-    child = subprocess.Popen([str(part) for part in command], cwd=ROOT, env={**os.environ, **CHILD_ENV, **env})
+    child = subprocess.Popen(
+        [str(part) for part in command], cwd=ROOT, env={**os.environ, **CHILD_ENV, **env}
+    )
     try:
         code = child.wait()
     except KeyboardInterrupt:
         with suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=5)  # the terminal sent Ctrl-C to the child as well: it ends by itself
+            child.wait(
+                timeout=5
+            )  # the terminal sent Ctrl-C to the child as well: it ends by itself
         raise
     finally:
         if child.poll() is None:
@@ -96,11 +101,14 @@ def site_part(requirements: str) -> str:
 
 def venv_works() -> bool:
     """Tell whether .venv starts, has pip, and was made by the Python version that runs this script."""
-    probe = (
-        f"import sys, pip; sys.exit(sys.prefix == sys.base_prefix or sys.version_info[:2] != {sys.version_info[:2]})"
-    )
+    probe = f"import sys, pip; sys.exit(sys.prefix == sys.base_prefix or sys.version_info[:2] != {sys.version_info[:2]})"
     try:
-        return subprocess.run([PYTHON, "-I", "-c", probe], capture_output=True, timeout=60, check=False).returncode == 0
+        return (
+            subprocess.run(
+                [PYTHON, "-I", "-c", probe], capture_output=True, timeout=60, check=False
+            ).returncode
+            == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 
@@ -111,10 +119,16 @@ def ensure_venv() -> None:
         return
     if any(importlib.util.find_spec(module) is None for module in ("venv", "ensurepip")):
         debian = Path("/etc/debian_version").exists()
-        cure = "chạy `sudo apt install python3-venv`" if debian else "cài lại Python kèm venv và pip"
-        raise Stop(2, f"Python này ({sys.executable}) thiếu venv hoặc ensurepip: hãy {cure} rồi thử lại.")
+        cure = (
+            "chạy `sudo apt install python3-venv`" if debian else "cài lại Python kèm venv và pip"
+        )
+        raise Stop(
+            2, f"Python này ({sys.executable}) thiếu venv hoặc ensurepip: hãy {cure} rồi thử lại."
+        )
     again = os.path.lexists(VENV)
-    say("→ Tạo lại .venv (bản cũ hỏng hoặc thuộc phiên bản Python khác)" if again else "→ Tạo .venv")
+    say(
+        "→ Tạo lại .venv (bản cũ hỏng hoặc thuộc phiên bản Python khác)" if again else "→ Tạo .venv"
+    )
     import venv
 
     try:
@@ -170,14 +184,22 @@ def ensure_models() -> None:
 def pip_install(*words: str | Path) -> None:
     """Run pip in .venv, or stop."""
     if run(PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "-q", *words) != 0:
-        raise Stop(1, "pip cài không xong (xem thông báo ở trên). Kiểm tra mạng và chỗ trống trên đĩa rồi chạy lại.")
+        raise Stop(
+            1,
+            "pip cài không xong (xem thông báo ở trên). Kiểm tra mạng và chỗ trống trên đĩa rồi chạy lại.",
+        )
 
 
 def hint_about_torch(requirements: str) -> None:
     """On Linux the ordinary index gives the large CUDA build of torch; say where the small one is explained."""
     chosen = os.environ.get("PIP_INDEX_URL") or os.environ.get("PIP_EXTRA_INDEX_URL")
     pinned = re.search(r"^torch==", requirements, re.MULTILINE)
-    if sys.platform == "linux" and pinned and not chosen and not any(VENV.glob("lib/python*/site-packages/torch")):
+    if (
+        sys.platform == "linux"
+        and pinned
+        and not chosen
+        and not any(VENV.glob("lib/python*/site-packages/torch"))
+    ):
         say("Máy không có GPU? Xem mục «Bản torch cho CPU» trong README")
 
 
@@ -187,7 +209,7 @@ def set_up(examples: bool, tests: bool = False) -> None:
     ensure_packages(examples)
     if examples:
         ensure_models()
-    code = run(PYTHON, SCRIPTS / "node_setup.py", *(["--tests"] if tests else []))
+    code = run(PYTHON, "-m", "course.node", *(["--tests"] if tests else []))
     if code != 0:
         raise Stop(code)
 
@@ -211,7 +233,10 @@ def serve(args: argparse.Namespace, words: list[str]) -> int:
             probe.bind(("127.0.0.1", args.port))
         except OSError:
             other = args.port + 1 if 1024 <= args.port < 65535 else 8001
-            raise Stop(2, f"Cổng {args.port} đang bận hoặc bị cấm. Hãy chọn cổng khác, ví dụ: --port {other}") from None
+            raise Stop(
+                2,
+                f"Cổng {args.port} đang bận hoặc bị cấm. Hãy chọn cổng khác, ví dụ: --port {other}",
+            ) from None
     set_up(examples=False)
     say(f"→ Dựng trang, rồi mở tại http://127.0.0.1:{args.port}/ (Ctrl-C để dừng)")
     # --livereload: with click >= 8.3, MkDocs 1.6.1 no longer reloads unless told to.
@@ -227,7 +252,10 @@ def build(args: argparse.Namespace, words: list[str]) -> int:
         target = Path(args.site_dir).absolute()
         files = any(target.glob("[!.]*"))  # MkDocs would delete them
         if target.is_file() or (files and not (target / "404.html").is_file()):
-            raise Stop(2, f"{target} đã có nội dung khác: hãy chọn thư mục mới, trống, hoặc đang chứa trang đã dựng.")
+            raise Stop(
+                2,
+                f"{target} đã có nội dung khác: hãy chọn thư mục mới, trống, hoặc đang chứa trang đã dựng.",
+            )
         command += ["--site-dir", str(target)]
     set_up(examples=False)
     return run(PYTHON, *command)
@@ -236,7 +264,7 @@ def build(args: argparse.Namespace, words: list[str]) -> int:
 def examples(args: argparse.Namespace, words: list[str]) -> int:
     """Run the examples and renew or check their records."""
     set_up(examples=True)
-    return run(PYTHON, SCRIPTS / "run_examples.py", *words)
+    return run(PYTHON, "-m", "course.records.run", *words)
 
 
 def test(args: argparse.Namespace, words: list[str]) -> int:
@@ -252,7 +280,11 @@ def test(args: argparse.Namespace, words: list[str]) -> int:
             chromium = install_browser(PYTHON)
         except RuntimeError as error:
             raise Stop(1, str(error)) from None
-    for step in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest", "-n", "2", *words]):
+    for step in (
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["pytest", "-n", "2", *words],
+    ):
         say("→ " + " ".join(step))
         code = run(PYTHON, "-m", *step, CHROMIUM=str(chromium), HF_HUB_OFFLINE="1")
         if code != 0:
@@ -269,7 +301,9 @@ def committed_tree() -> str:
     answers = []
     for command in (["status", "--porcelain"], ["rev-parse", "HEAD^{tree}"]):
         try:
-            answers.append(subprocess.run(["git", *command], cwd=ROOT, capture_output=True, encoding="utf-8"))
+            answers.append(
+                subprocess.run(["git", *command], cwd=ROOT, capture_output=True, encoding="utf-8")
+            )
         except OSError:
             return ""
     changed, tree = answers
@@ -279,19 +313,19 @@ def committed_tree() -> str:
 def release(args: argparse.Namespace, words: list[str]) -> int:
     """Release a version."""
     set_up(examples=False)
-    return run(PYTHON, SCRIPTS / "release.py", *words)
+    return run(PYTHON, "-m", "course.versions.release", *words)
 
 
 def versions(args: argparse.Namespace, words: list[str]) -> int:
     """List, verify or serve what was released."""
     set_up(examples=False)
-    return run(PYTHON, SCRIPTS / "versions.py", *words)
+    return run(PYTHON, "-m", "course.versions.versions", *words)
 
 
 def compare_versions(args: argparse.Namespace, words: list[str]) -> int:
     """Compare the records of two releases."""
     set_up(examples=False)
-    return run(PYTHON, SCRIPTS / "compare_versions.py", *words)
+    return run(PYTHON, "-m", "course.versions.compare", *words)
 
 
 def bench(args: argparse.Namespace, words: list[str]) -> int:
@@ -309,7 +343,7 @@ def lighthouse(args: argparse.Namespace, words: list[str]) -> int:
 def new_lesson(args: argparse.Namespace, words: list[str]) -> int:
     """Start a new lesson's files."""
     set_up(examples=False)
-    return run(PYTHON, SCRIPTS / "new_lesson.py", args.module, args.lesson)
+    return run(PYTHON, "-m", "course.new_lesson", args.module, args.lesson)
 
 
 # Command line
@@ -330,7 +364,9 @@ def make_parser() -> argparse.ArgumentParser:
         description="Một lối vào cho mọi việc của dự án. Lần đầu, mỗi lệnh tự cài những gì nó cần vào .venv.",
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(title="các lệnh", metavar="LỆNH", dest="command", prog="dev.py")
+    commands = parser.add_subparsers(
+        title="các lệnh", metavar="LỆNH", dest="command", prog="dev.py"
+    )
 
     def add(
         name: str, action: Callable[..., int], about: str, more: str = "", open_ended: bool = False
@@ -340,19 +376,36 @@ def make_parser() -> argparse.ArgumentParser:
         command.set_defaults(action=action, parser=command, open_ended=open_ended)
         return command
 
-    add("setup", setup, "cài mọi thứ vào .venv và node_modules", "Các lệnh khác cũng tự làm việc này khi cần.")
+    add(
+        "setup",
+        setup,
+        "cài mọi thứ vào .venv và node_modules",
+        "Các lệnh khác cũng tự làm việc này khi cần.",
+    )
 
     command = add("serve", serve, "mở trang trên máy mình, tự tải lại khi tệp thay đổi")
-    command.add_argument("--port", type=port, default=8000, metavar="CỔNG", help="cổng của máy chủ (mặc định: 8000)")
+    command.add_argument(
+        "--port", type=port, default=8000, metavar="CỔNG", help="cổng của máy chủ (mặc định: 8000)"
+    )
 
     command = add("build", build, "dựng trang thành tệp tĩnh", "Mặc định, mỗi cảnh báo là một lỗi.")
-    command.add_argument("--no-strict", dest="strict", action="store_false", help="không dừng vì cảnh báo")
-    command.add_argument("--site-dir", metavar="THƯ_MỤC", help="nơi ghi trang (mặc định: theo mkdocs.yml)")
+    command.add_argument(
+        "--no-strict", dest="strict", action="store_false", help="không dừng vì cảnh báo"
+    )
+    command.add_argument(
+        "--site-dir", metavar="THƯ_MỤC", help="nơi ghi trang (mặc định: theo mkdocs.yml)"
+    )
 
     command = add("examples", examples, "chạy các ví dụ và làm mới bản ghi", open_ended=True)
-    command.add_argument("pattern", nargs="?", metavar="MẪU", help="một phần của đường dẫn, ví dụ: hugging_face")
-    command.add_argument("--check", action="store_true", help="chạy lại và so với bản ghi, không ghi gì")
-    command.add_argument("--quick", action="store_true", help="cùng --check: ví dụ chậm chỉ chạy cỡ nhỏ")
+    command.add_argument(
+        "pattern", nargs="?", metavar="MẪU", help="một phần của đường dẫn, ví dụ: hugging_face"
+    )
+    command.add_argument(
+        "--check", action="store_true", help="chạy lại và so với bản ghi, không ghi gì"
+    )
+    command.add_argument(
+        "--quick", action="store_true", help="cùng --check: ví dụ chậm chỉ chạy cỡ nhỏ"
+    )
     command.add_argument("--force", action="store_true", help="chạy cả ví dụ có bản ghi còn mới")
     command.add_argument("--figures", action="store_true", help="chỉ vẽ lại hình từ bản ghi")
     command.add_argument("-j", "--jobs", metavar="N", help="số ví dụ chạy cùng lúc (mặc định: 1)")
@@ -367,32 +420,58 @@ def make_parser() -> argparse.ArgumentParser:
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("version", nargs="?", metavar="X.Y", help="tên phiên bản, X.Y hoặc X.Y.Z")
     which.add_argument("--dev", action="store_true", help="dựng bản đang viết, ở thư mục dev")
-    command.add_argument("--dry-run", action="store_true", help="làm tất cả trong bản sao tạm, không đổi gì")
+    command.add_argument(
+        "--dry-run", action="store_true", help="làm tất cả trong bản sao tạm, không đổi gì"
+    )
     command.add_argument("--push", action="store_true", help="đẩy nhánh gh-pages lên origin")
 
     command = add("versions", versions, "xem, soát hoặc mở các phiên bản đã phát hành")
     about = "list: liệt kê (mặc định); verify: so với bản kê; serve: mở tất cả trên máy mình"
     command.add_argument(
-        "action", nargs="?", default="list", choices=["list", "verify", "serve"], metavar="VIỆC", help=about
+        "action",
+        nargs="?",
+        default="list",
+        choices=["list", "verify", "serve"],
+        metavar="VIỆC",
+        help=about,
     )
-    command.add_argument("--port", type=port, default=8000, metavar="CỔNG", help="cổng của serve (mặc định: 8000)")
-    command.add_argument("--base", default="/", metavar="ĐƯỜNG_DẪN", help="đường dẫn con của serve, ví dụ /ten-du-an/")
+    command.add_argument(
+        "--port", type=port, default=8000, metavar="CỔNG", help="cổng của serve (mặc định: 8000)"
+    )
+    command.add_argument(
+        "--base",
+        default="/",
+        metavar="ĐƯỜNG_DẪN",
+        help="đường dẫn con của serve, ví dụ /ten-du-an/",
+    )
 
     more = "In ra Markdown, thành trang được. Thời gian không được so."
-    command = add("compare-versions", compare_versions, "so số đo có bản ghi của hai phiên bản", more)
+    command = add(
+        "compare-versions", compare_versions, "so số đo có bản ghi của hai phiên bản", more
+    )
     command.add_argument("old", metavar="CŨ", help="phiên bản, ví dụ 1.0")
-    command.add_argument("new", nargs="?", metavar="MỚI", help="phiên bản khác (mặc định: các bản ghi hiện có)")
+    command.add_argument(
+        "new", nargs="?", metavar="MỚI", help="phiên bản khác (mặc định: các bản ghi hiện có)"
+    )
 
     command = add("bench", bench, "đo xem trang lớn lên thì sao", open_ended=True)
-    command.add_argument("what", choices=BENCHES, metavar="VIỆC", help="một trong: " + ", ".join(BENCHES))
+    command.add_argument(
+        "what", choices=BENCHES, metavar="VIỆC", help="một trong: " + ", ".join(BENCHES)
+    )
 
     about = "chấm các trang đã dựng bằng Lighthouse, như điện thoại và như máy tính"
     command = add("lighthouse", lighthouse, about)
-    command.add_argument("pattern", nargs="?", metavar="MẪU", help="một phần địa chỉ trang, ví dụ: glossary")
+    command.add_argument(
+        "pattern", nargs="?", metavar="MẪU", help="một phần địa chỉ trang, ví dụ: glossary"
+    )
 
     command = add("new-lesson", new_lesson, "tạo các tệp cho một bài học mới")
-    command.add_argument("module", metavar="MÔ_ĐUN", help="tên thư mục của mô-đun, ví dụ: fine-tuning")
-    command.add_argument("lesson", metavar="BÀI", help="tên thư mục của bài, ví dụ: saving-and-loading")
+    command.add_argument(
+        "module", metavar="MÔ_ĐUN", help="tên thư mục của mô-đun, ví dụ: fine-tuning"
+    )
+    command.add_argument(
+        "lesson", metavar="BÀI", help="tên thư mục của bài, ví dụ: saving-and-loading"
+    )
     return parser
 
 
@@ -401,10 +480,14 @@ def main(words: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="replace")
     if sys.version_info < OLDEST_PYTHON:
-        wanted, found = (".".join(map(str, version)) for version in (OLDEST_PYTHON, sys.version_info[:3]))
+        wanted, found = (
+            ".".join(map(str, version)) for version in (OLDEST_PYTHON, sys.version_info[:3])
+        )
         print(f"Cần Python {wanted} trở lên, đây là {found} ({sys.executable}).", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that run() ends its child
+    signal.signal(
+        signal.SIGTERM, lambda number, frame: sys.exit(128 + number)
+    )  # so that run() ends its child
     parser = make_parser()
     args, unknown = parser.parse_known_args(words)
     if args.command is None:

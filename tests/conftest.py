@@ -17,7 +17,9 @@ from static_server import served
 
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = "https://code.example.org/khoa-hoc"
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "node_modules*", "site", ".cache", "__pycache__", ".*_cache")
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", "node_modules*", "site", ".cache", "__pycache__", ".*_cache"
+)
 
 
 @dataclass
@@ -36,8 +38,19 @@ class Project:
 
     def build(self, *options: str) -> tuple[int, str]:
         """Exit code and output of a strict build."""
-        command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(self.root / "site"), *options]
-        done = subprocess.run(command, cwd=self.root, env=environment(), capture_output=True, encoding="utf-8")
+        command = [
+            sys.executable,
+            "-m",
+            "mkdocs",
+            "build",
+            "--strict",
+            "--site-dir",
+            str(self.root / "site"),
+            *options,
+        ]
+        done = subprocess.run(
+            command, cwd=self.root, env=environment(), capture_output=True, encoding="utf-8"
+        )
         return done.returncode, done.stdout + done.stderr
 
 

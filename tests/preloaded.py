@@ -14,7 +14,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-MODULES = ("torch", "safetensors.torch", "tokenizers", "transformers.models.gpt2.modeling_gpt2", "transformers.trainer")
+MODULES = (
+    "torch",
+    "safetensors.torch",
+    "tokenizers",
+    "transformers.models.gpt2.modeling_gpt2",
+    "transformers.trainer",
+)
 
 
 def serve() -> None:
@@ -54,12 +60,19 @@ class Server:
 
     process: subprocess.Popen[str] | None = None
 
-    def run(self, script: Path, options: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, script: Path, options: list[str], environment: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         """Run a script in its own folder."""
         command = [sys.executable, script.name, *options]
         if not hasattr(os, "fork"):
             return subprocess.run(
-                command, cwd=script.parent, env=environment, capture_output=True, encoding="utf-8", check=False
+                command,
+                cwd=script.parent,
+                env=environment,
+                capture_output=True,
+                encoding="utf-8",
+                check=False,
             )
         if self.process is None:
             self.process = subprocess.Popen(
@@ -74,7 +87,12 @@ class Server:
             assert self.process.stdout.readline() == "ready\n"
         with tempfile.TemporaryDirectory() as folder:
             out, err = Path(folder, "out"), Path(folder, "err")
-            job = {"script": script.name, "options": options, "folder": str(script.parent), "environment": environment}
+            job = {
+                "script": script.name,
+                "options": options,
+                "folder": str(script.parent),
+                "environment": environment,
+            }
             self.process.stdin.write(json.dumps({**job, "out": str(out), "err": str(err)}) + "\n")
             self.process.stdin.flush()
             code = int(self.process.stdout.readline())

@@ -1,0 +1,5 @@
+"""The machine behind the course, in the order in which data flows: records, pages, site, versions."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]  # the project's root

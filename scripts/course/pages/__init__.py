@@ -1,0 +1,1 @@
+"""RECORD → PAGE: fills pages from records, and refuses what may not be typed."""

@@ -1,0 +1,1 @@
+"""SCRIPT → RECORD: runs the experiments and keeps what they printed and measured."""

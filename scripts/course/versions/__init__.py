@@ -1,0 +1,1 @@
+"""SITE → VERSION: releases, the published branch, addresses that moved."""
