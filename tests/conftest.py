@@ -17,9 +17,16 @@ from static_server import served
 
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = "https://code.example.org/khoa-hoc"
-LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv", "node_modules*", "site", ".cache", "__pycache__", ".*_cache"
-)
+NOWHERE = shutil.ignore_patterns("__pycache__", ".*_cache")
+AT_THE_TOP = {".git", ".venv", "node_modules", "node_modules.lock", "site", ".cache"}
+
+
+def left_out(folder: str, names: list[str]) -> set[str]:
+    """What a copy of the project does without: of its top, what was made from the rest."""
+    found = set(NOWHERE(folder, names))
+    if Path(folder) == ROOT:
+        found |= AT_THE_TOP & set(names)
+    return found
 
 
 @dataclass
@@ -78,7 +85,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def copy_project(target: Path) -> Project:
     """Copy what the project holds; node_modules is linked where the system allows it."""
-    shutil.copytree(ROOT, target, ignore=LEFT_OUT)
+    shutil.copytree(ROOT, target, ignore=left_out)
     try:
         (target / "node_modules").symlink_to(ROOT / "node_modules", target_is_directory=True)
     except OSError:

@@ -4,7 +4,6 @@ Every refusal is a warning with file and line: `mkdocs serve` shows it, `mkdocs 
 """
 
 from __future__ import annotations
-from course import ROOT
 
 import html
 import json
@@ -28,29 +27,24 @@ from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
-from course.pages import changelog
+from course import ROOT
 from course import catalog as course
-from course.pages import lists as course_lists
-from course.pages import glossary
-from course.site import links
-from course.pages import notebook as notebooks
-from course.pages import syntax as pages
-from course.records import record_book
-from course.records import record as records
-from course.site import redirects
-from course.pages import refusals as rendered
-from course.site import search as search_index
-from course.records import cells as sections
-from course.site import social_cards
-from course.pages import strip
-from course.site import stylesheets
-from course.site import theme as theme_html
 from course.catalog import lesson_folder
-from course.pages.formulas import FormulaError, Renderer
 from course.node import ensure_node_modules
-from course.text import DEV
+from course.pages import changelog, glossary, strip
+from course.pages import lists as course_lists
+from course.pages import notebook as notebooks
+from course.pages import refusals as rendered
+from course.pages import syntax as pages
+from course.pages.formulas import FormulaError, Renderer
+from course.records import cells as sections
+from course.records import record as records
+from course.records import record_book
+from course.site import links, redirects, social_cards, stylesheets
+from course.site import search as search_index
+from course.site import theme as theme_html
 from course.site.rebuild import digest, memory, states
-from course.text import slugify
+from course.text import DEV, slugify
 
 log = logging.getLogger("mkdocs.hooks.course")
 CACHE = ROOT / ".cache"
@@ -78,8 +72,12 @@ class State:
 
     basis: str  # digest of what every page is made of
     made_of: dict[str, str]  # page -> digest of what it is made of
-    recalled: dict[str, dict[str, Any]]  # pages that are as an earlier build of this `serve` left them
-    warned: dict[str, int]  # warnings before a page was read; once it has its HTML, how many came of it
+    recalled: dict[
+        str, dict[str, Any]
+    ]  # pages that are as an earlier build of this `serve` left them
+    warned: dict[
+        str, int
+    ]  # warnings before a page was read; once it has its HTML, how many came of it
     stylesheet: str
     cards: set[Path]  # pictures that shared links show
     modules: list[course.Module]
@@ -116,7 +114,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         config.edit_uri = ""
     state.book = record_book.book(ROOT)
     verified = record_book.verified_line(state.book["verified"])
-    shown = " · ".join(filter(None, [release_name(config), verified and f"kiểm chứng với {verified}"]))
+    shown = " · ".join(
+        filter(None, [release_name(config), verified and f"kiểm chứng với {verified}"])
+    )
     config.copyright = "<br>".join(filter(None, [config.copyright, shown]))
     try:
         ensure_node_modules()
@@ -124,7 +124,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     except RuntimeError as error:
         raise PluginError(str(error)) from error
     converters = "-".join(metadata.version(name) for name in ("mkdocs-jupyter", "nbconvert"))
-    config.plugins["mkdocs-jupyter"].config["cache_dir"] = str(CACHE / f"notebook-pages-{converters}")
+    config.plugins["mkdocs-jupyter"].config["cache_dir"] = str(
+        CACHE / f"notebook-pages-{converters}"
+    )
     state.terms, state.names = glossary.load(ROOT)
     state.words = glossary.Words(state.terms)
     state.pages, state.made_of, state.recalled, state.warned, state.cards = {}, {}, {}, {}, set()
@@ -148,8 +150,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if UNUSED.match(file.src_uri):
             files.remove(file)
         if file.src_uri.endswith((".ipynb", ".html", ".htm")):
-            log.warning("docs/%s: notebook và HTML được sinh ra khi dựng, không đặt trong docs", file.src_uri)
-    folders = {lesson_folder(lesson.page) for module in state.modules for lesson in module.lessons if lesson.page}
+            log.warning(
+                "docs/%s: notebook và HTML được sinh ra khi dựng, không đặt trong docs",
+                file.src_uri,
+            )
+    folders = {
+        lesson_folder(lesson.page)
+        for module in state.modules
+        for lesson in module.lessons
+        if lesson.page
+    }
     in_course = {place.page for module in state.modules for place in (module, *module.lessons)}
     published: set[Path] = set()
     facts = {
@@ -168,8 +178,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 files.append(File.generated(config, place, abs_src_path=str(tool)))
             else:
                 log.warning("docs/%s:1: không có công cụ %s", page, tool.name)
-        for name, record in lesson_results(page, config).items() if lesson_folder(page) in folders else ():
-            if not isinstance(record, records.Record) or "." in name:  # X.<machine> has the script of X
+        for name, record in (
+            lesson_results(page, config).items() if lesson_folder(page) in folders else ()
+        ):
+            if (
+                not isinstance(record, records.Record) or "." in name
+            ):  # X.<machine> has the script of X
                 continue
             if record.script not in published:
                 published.add(record.script)
@@ -179,7 +193,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     book = json.dumps(state.book, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     files.append(File.generated(config, "records.json", content=book))
     for font in sorted((KATEX / "fonts").glob("*.woff2")):
-        files.append(File.generated(config, f"assets/katex/fonts/{font.name}", abs_src_path=str(font)))
+        files.append(
+            File.generated(config, f"assets/katex/fonts/{font.name}", abs_src_path=str(font))
+        )
     one_stylesheet(files, config)
     return files
 
@@ -187,11 +203,21 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def one_stylesheet(files: Files, config: MkDocsConfig) -> None:
     """Put the theme's stylesheets, KaTeX's and the course's into one file; `config.extra.stylesheet` is its path."""
     katex = (KATEX / "katex.min.css").read_text(encoding="utf-8")
-    katex = re.sub(r"(url\(fonts/[\w-]+\.woff2\) format\(\"woff2\"\))[^;}]*", r"\1", katex)  # other formats: no reader
-    theme = [file for file in files if re.fullmatch(r"assets/stylesheets/(main|palette)\.\w+\.min\.css", file.src_uri)]
+    katex = re.sub(
+        r"(url\(fonts/[\w-]+\.woff2\) format\(\"woff2\"\))[^;}]*", r"\1", katex
+    )  # other formats: no reader
+    theme = [
+        file
+        for file in files
+        if re.fullmatch(r"assets/stylesheets/(main|palette)\.\w+\.min\.css", file.src_uri)
+    ]
     own = [file for path in config.extra_css if (file := files.get_file_from_path(path))]
-    sheets = {file.src_uri: file.content_string for file in sorted(theme, key=lambda file: file.src_uri)}
-    sheets |= {"assets/katex/katex.min.css": katex} | {file.src_uri: file.content_string for file in own}
+    sheets = {
+        file.src_uri: file.content_string for file in sorted(theme, key=lambda file: file.src_uri)
+    }
+    sheets |= {"assets/katex/katex.min.css": katex} | {
+        file.src_uri: file.content_string for file in own
+    }
     css = stylesheets.join(sheets, whole={file.src_uri for file in own})
     for file in (*theme, *own):
         files.remove(file)
@@ -236,7 +262,9 @@ def page_tools(page: str, config: MkDocsConfig) -> list[Path]:
     return [ROOT / "examples" / lesson_folder(page) / name for name in names]
 
 
-def lesson_results(page: str, config: MkDocsConfig) -> dict[str, records.Record | records.RecordError]:
+def lesson_results(
+    page: str, config: MkDocsConfig
+) -> dict[str, records.Record | records.RecordError]:
     """The records that a page's front matter names, or why one cannot be read."""
     if not page:
         return {}
@@ -258,18 +286,35 @@ def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
     order = [page.file.src_uri for page in nav.pages if page.file.src_uri.endswith(".md")]
     for problem in course.navigation_problems(state.modules, order):
         log.warning(problem)
-    folders = {lesson_folder(lesson.page) for module in state.modules for lesson in module.lessons if lesson.page}
+    folders = {
+        lesson_folder(lesson.page)
+        for module in state.modules
+        for lesson in module.lessons
+        if lesson.page
+    }
     lessons = [page for page in order if lesson_folder(page) in folders]
-    texts = {page: (Path(config.docs_dir) / page).read_text(encoding="utf-8-sig") for page in lessons}
+    texts = {
+        page: (Path(config.docs_dir) / page).read_text(encoding="utf-8-sig") for page in lessons
+    }
     terms = state.terms_on = {page: state.words.on(text) for page, text in texts.items()}
     following = dict(zip(lessons, [*lessons[1:], ""], strict=True))
     state.related = course_lists.related(terms, following)
-    shared = [ROOT / "mkdocs.yml", *(ROOT / "overrides").rglob("*"), *(ROOT / "scripts/data").rglob("*")]
+    shared = [
+        ROOT / "mkdocs.yml",
+        *(ROOT / "overrides").rglob("*"),
+        *(ROOT / "scripts/data").rglob("*"),
+    ]
     shared += [ROOT / name for name in (records.REQUIREMENTS, records.MODELS, "package-lock.json")]
     titles = [course.front_matter(Path(config.docs_dir) / page)[0] for page in order]
     places = sorted(file.src_uri for file in files)
     state.basis = digest(
-        states(shared), titles, places, state.stylesheet, config.site_url, config.repo_url, config.copyright
+        states(shared),
+        titles,
+        places,
+        state.stylesheet,
+        config.site_url,
+        config.repo_url,
+        config.copyright,
     )
     return nav
 
@@ -284,7 +329,11 @@ def sources_of(page: Page, config: MkDocsConfig, texts: dict[str, Callable[[], s
     beside = [*page_tools(place, config)]
     for record in lesson_results(place, config).values():
         if isinstance(record, records.Record):
-            beside += [record.script, *records.paths_of(record.script, record.size), *records.tools_of(record.script)]
+            beside += [
+                record.script,
+                *records.paths_of(record.script, record.size),
+                *records.tools_of(record.script),
+            ]
         else:
             used.append(str(record))
     return digest(state.basis, source, used, states(beside), state.related.get(place))
@@ -293,15 +342,25 @@ def sources_of(page: Page, config: MkDocsConfig, texts: dict[str, Callable[[], s
 def cost_of(lesson: course.Lesson, config: MkDocsConfig) -> course_lists.Cost:
     """What a written lesson takes."""
     page = Path(config.docs_dir) / lesson.page
-    found = [record for record in lesson_results(lesson.page, config).values() if isinstance(record, records.Record)]
+    found = [
+        record
+        for record in lesson_results(lesson.page, config).values()
+        if isinstance(record, records.Record)
+    ]
     seconds = sum(record.data["provenance"]["wall_seconds"] for record in found)
     beside = len(list(page.parent.glob("*.md"))) - 1 if page.name == "index.md" else 0
-    return course_lists.Cost(strip.reading_minutes(page.read_text(encoding="utf-8")), seconds, beside)
+    return course_lists.Cost(
+        strip.reading_minutes(page.read_text(encoding="utf-8")), seconds, beside
+    )
 
 
 def term_places(config: MkDocsConfig) -> dict[str, tuple[str, str]]:
     """Where each term is met: the lesson that needs it first, or while that is not written a page that uses it."""
-    lines = {lesson.number: (module.page, lesson) for module in state.modules for lesson in module.lessons}
+    lines = {
+        lesson.number: (module.page, lesson)
+        for module in state.modules
+        for lesson in module.lessons
+    }
     found = {}
     for term in state.terms:
         module, lesson = lines.get(term.first, (course.PORTAL, course.Lesson(term.first, "")))
@@ -309,7 +368,10 @@ def term_places(config: MkDocsConfig) -> dict[str, tuple[str, str]]:
         if lesson.page or not used:
             found[term.vi] = (f"bài {term.first}", lesson.page or f"{module}#{lesson.anchor}")
         else:
-            found[term.vi] = (str(course.front_matter(Path(config.docs_dir) / used)[0].get("title", used)), used)
+            found[term.vi] = (
+                str(course.front_matter(Path(config.docs_dir) / used)[0].get("title", used)),
+                used,
+            )
     return found
 
 
@@ -330,7 +392,9 @@ def course_texts(page: str, config: MkDocsConfig) -> dict[str, Callable[[], str]
 
     def here(text: str) -> str:  # the lists name pages from docs/; a page links from its own folder
         folder = posixpath.dirname(page)
-        return re.sub(r"\]\(([\w/-]+\.md)", lambda link: f"]({posixpath.relpath(link[1], folder)}", text)
+        return re.sub(
+            r"\]\(([\w/-]+\.md)", lambda link: f"]({posixpath.relpath(link[1], folder)}", text
+        )
 
     texts = {
         "written": lambda: course_lists.starting_points(state.modules, cost),
@@ -338,7 +402,9 @@ def course_texts(page: str, config: MkDocsConfig) -> dict[str, Callable[[], str]
         "count": lambda: course_lists.counts(state.modules),
         "glossary": lambda: glossary.page(state.terms, term_places(config)),
         "changelog": changelog_text,
-        "verified": lambda: f'<span class="verified">{record_book.verified_line(state.book["verified"])}</span>',
+        "verified": lambda: (
+            f'<span class="verified">{record_book.verified_line(state.book["verified"])}</span>'
+        ),
     }
     for module in state.modules:
         if module.page == page:
@@ -351,7 +417,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Fill in and check a page; put the strip at its head."""
     place = page.file.src_uri
     if place.endswith(".ipynb"):
-        page.meta["search"] = {"exclude": True}  # it repeats a script whose parts stand, explained, in the lesson
+        page.meta["search"] = {
+            "exclude": True
+        }  # it repeats a script whose parts stand, explained, in the lesson
     texts = {} if place.endswith(".ipynb") else course_texts(place, config)
     state.made_of[place] = sources_of(page, config, texts) if memory.on else ""
     if facts := memory.recall(place, state.made_of[place]):
@@ -386,7 +454,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if not page.meta.get("number") or place not in state.related:
         return done.markdown
     # A record of another size has the script, and so the place in the strip, of the script's own.
-    shown = [record for record in results.values() if isinstance(record, records.Record) and not record.size]
+    shown = [
+        record
+        for record in results.values()
+        if isinstance(record, records.Record) and not record.size
+    ]
     minutes = strip.reading_minutes(markdown)
     tools = [tool for tool in page_tools(place, config) if tool.exists()]
     head = strip.strip(str(page.meta["number"]), minutes, shown, tools, place, lesson_folder(place))
@@ -396,9 +468,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def describe_notebook(page: Page, config: MkDocsConfig) -> None:
     """A notebook page comes from a script: that is where its title and description stand, and where it is edited."""
     script = f"{page.file.src_uri.removesuffix('.ipynb')}.py"
-    summary = sections.docstring_of(records.read(ROOT / "examples" / script)).partition("\n")[0].rstrip(".")
+    summary = (
+        sections.docstring_of(records.read(ROOT / "examples" / script))
+        .partition("\n")[0]
+        .rstrip(".")
+    )
     page.meta["title"] = html.escape(summary)
-    page.meta["description"] = f"Notebook làm từ {posixpath.basename(script)} và bản ghi của nó: {page.meta['title']}."
+    page.meta["description"] = (
+        f"Notebook làm từ {posixpath.basename(script)} và bản ghi của nó: {page.meta['title']}."
+    )
     if page.edit_url:
         page.edit_url = page.edit_url.replace(f"docs/{page.file.src_uri}", f"examples/{script}")
 
@@ -409,7 +487,9 @@ def recall(page: Page, facts: dict[str, Any]) -> None:
     def render(config: MkDocsConfig, files: Files) -> None:
         page.content, page.toc = facts["content"], facts["toc"]
         page.present_anchor_ids = facts["anchors"]
-        linked = ((files.get_file_from_path(place), links) for place, links in facts["links"].items())
+        linked = (
+            (files.get_file_from_path(place), links) for place, links in facts["links"].items()
+        )
         page.links_to_anchors = {file: links for file, links in linked if file}
 
     state.recalled[page.file.src_uri] = facts
@@ -425,7 +505,9 @@ def related_pages(page: str, config: MkDocsConfig) -> str:
         title = course.front_matter(Path(config.docs_dir) / other)[0].get("title", other)
         why = f" <small>cùng nói về {', '.join(shared)}</small>" if shared else ""
         rows.append(f"- [{title}]({posixpath.relpath(other, posixpath.dirname(page))}){why}")
-    head = '<div class="related" markdown data-search-exclude>\n\n**Trang gần đây**{: .related-title }'
+    head = (
+        '<div class="related" markdown data-search-exclude>\n\n**Trang gần đây**{: .related-title }'
+    )
     return head + "\n\n" + "\n".join(rows) + "\n\n</div>"
 
 
@@ -435,7 +517,11 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
     draw_card(page, config)
     if place in state.recalled:
         return content
-    content = notebooks.page(content) if place.endswith(".ipynb") else checked_content(content, page, files)
+    content = (
+        notebooks.page(content)
+        if place.endswith(".ipynb")
+        else checked_content(content, page, files)
+    )
     state.warned[place] = memory.warnings - state.warned[place]
     return content
 
@@ -468,7 +554,9 @@ def checked_content(content: str, page: Page, files: Files) -> str:
         if problem and line not in told:
             log.warning("docs/%s:%d: %s", page.file.src_uri, line, problem)
     if page.file.src_uri in state.related:
-        content = state.words.link(content, get_relative_url(files.get_file_from_path(glossary.PAGE).url, page.url))
+        content = state.words.link(
+            content, get_relative_url(files.get_file_from_path(glossary.PAGE).url, page.url)
+        )
     return content.replace(' class="arithmatex">', ' class="arithmatex" data-search-exclude>')
 
 
@@ -492,8 +580,15 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
         raise PluginError(str(error)) from error
     if not state.warned[page.file.src_uri]:
         links = {file.src_uri: anchors for file, anchors in (page.links_to_anchors or {}).items()}
-        facts = {"content": page.content, "toc": page.toc, "anchors": page.present_anchor_ids, "links": links}
-        memory.keep(page.file.src_uri, state.made_of[page.file.src_uri], {**facts, "output": output})
+        facts = {
+            "content": page.content,
+            "toc": page.toc,
+            "anchors": page.present_anchor_ids,
+            "links": links,
+        }
+        memory.keep(
+            page.file.src_uri, state.made_of[page.file.src_uri], {**facts, "output": output}
+        )
     return output
 
 
@@ -511,7 +606,9 @@ def on_post_build(config: MkDocsConfig) -> None:
     for card in state.cards:
         shutil.copyfile(card, site / "assets/social" / card.name)
     if memory.on:
-        log.info("dựng lại %d trang, %d trang giữ nguyên", len(memory.rendered), len(state.recalled))
+        log.info(
+            "dựng lại %d trang, %d trang giữ nguyên", len(memory.rendered), len(state.recalled)
+        )
     else:
         try:
             stylesheets.purge(site, state.stylesheet)

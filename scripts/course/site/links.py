@@ -17,9 +17,21 @@ def broken(site: Path, base: str = "/") -> list[str]:
 
     `base`: path of the site's address; 404.html is shown anywhere, so its links begin with it.
     """
-    program = Path(sysconfig.get_path("scripts")) / ("lychee.exe" if sys.platform == "win32" else "lychee")
-    command = [str(program), "--offline", "--include-fragments=anchor-only", "--index-files=index.html"]
-    command += ["--format=json", "--no-progress", f"--root-dir={site.resolve()}", str(site.resolve())]
+    program = Path(sysconfig.get_path("scripts")) / (
+        "lychee.exe" if sys.platform == "win32" else "lychee"
+    )
+    command = [
+        str(program),
+        "--offline",
+        "--include-fragments=anchor-only",
+        "--index-files=index.html",
+    ]
+    command += [
+        "--format=json",
+        "--no-progress",
+        f"--root-dir={site.resolve()}",
+        str(site.resolve()),
+    ]
     # The banner of an older version leads out of it, to the newest one beside it.
     command += ["--exclude", f"^{re.escape(site.resolve().parent.as_uri())}/{LATEST}/?$"]
     here, base = site.resolve().as_uri(), base.strip("/")
@@ -28,11 +40,15 @@ def broken(site: Path, base: str = "/") -> list[str]:
     try:
         run = subprocess.run(command, capture_output=True, encoding="utf-8")
     except OSError as error:
-        return [f"không kiểm được liên kết: không chạy được lychee ({error}); chạy: pip install -r requirements.txt"]
+        return [
+            f"không kiểm được liên kết: không chạy được lychee ({error}); chạy: pip install -r requirements.txt"
+        ]
     try:
         errors = json.loads(run.stdout)["error_map"]
     except (ValueError, KeyError):
-        return [f"không kiểm được liên kết: lychee dừng với mã {run.returncode}: {run.stderr.strip()}"]
+        return [
+            f"không kiểm được liên kết: lychee dừng với mã {run.returncode}: {run.stderr.strip()}"
+        ]
     found = []
     for page, links in errors.items():
         shown = Path(page).relative_to(site.resolve()).as_posix()

@@ -66,4 +66,8 @@ def digest(*parts: object) -> str:
 
 def states(paths: list[Path]) -> list[tuple[str, int, int]]:
     """Name, time and size of files: changes when one of them does."""
-    return [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(paths) if path.is_file()]
+    return [
+        (str(path), path.stat().st_mtime_ns, path.stat().st_size)
+        for path in sorted(paths)
+        if path.is_file()
+    ]

@@ -29,7 +29,9 @@ AROUND = re.compile(r"</?(?:p|ul|ol|li)\b[^>]*>")  # tags that part words
 NOTE = re.compile(r"<sup>\d+</sup>|↩")  # signs of footnotes
 BLOCK = re.compile(r"([^<>]*)<pre>(.*?)</pre>", re.DOTALL)  # with its label
 # Two ways to write one word: the tone of oa, oe and uy is moved to the second letter.
-OLD_TONE = re.compile("(o)([\u0300\u0301\u0303\u0309\u0323])([ae])|(u)([\u0300\u0301\u0303\u0309\u0323])(y)")
+OLD_TONE = re.compile(
+    "(o)([\u0300\u0301\u0303\u0309\u0323])([ae])|(u)([\u0300\u0301\u0303\u0309\u0323])(y)"
+)
 # How prominent a word is on a page. The worker gives each its weight.
 CODE, TEXT, HEADING, TITLE = range(4)
 ALPHABET = "".join(chr(c) for c in range(33, 127) if chr(c) not in '"\\')[:90]
@@ -73,7 +75,9 @@ def code_text(marked: str) -> str:
     """The code and output blocks of an entry: each line once, none without a letter."""
     blocks = "\n".join(f"{label}\n{code}" for label, code in BLOCK.findall(marked))
     lines = html.unescape(TAG.sub("", blocks)).splitlines()
-    shown = dict.fromkeys(" ".join(line.split()) for line in lines if any(c.isalpha() for c in line))
+    shown = dict.fromkeys(
+        " ".join(line.split()) for line in lines if any(c.isalpha() for c in line)
+    )
     return "\n".join(shown)
 
 
@@ -171,9 +175,16 @@ def write(site: Path, terms: list[Term], root: Path, inline: bool = False) -> No
     """Replace Material's index. `inline`: put all into the index itself, for a site that is opened without a server."""
     index = site / "search/search_index.json"
     data = json.loads(index.read_text(encoding="utf-8"))
-    pages = [with_terms(page, terms) if page.location in GLOSSARY else page for page in pages_of(data["docs"])]
+    pages = [
+        with_terms(page, terms) if page.location in GLOSSARY else page
+        for page in pages_of(data["docs"])
+    ]
     same = synonyms(terms, root)
-    data["docs"] = {"list": list_of(pages, same), "pages": [page_data(page) for page in pages]} if inline else []
+    data["docs"] = (
+        {"list": list_of(pages, same), "pages": [page_data(page) for page in pages]}
+        if inline
+        else []
+    )
     index.write_text(compact(data), encoding="utf-8", newline="\n")
     if not inline:
         save(site, pages, same)
@@ -198,5 +209,9 @@ def save(site: Path, pages: list[Page], same: list[list[str]]) -> None:
     folder = site / PAGES
     folder.mkdir(parents=True, exist_ok=True)
     for page in pages:
-        (site / page_file(page.location)).write_text(compact(page_data(page)), encoding="utf-8", newline="\n")
-    (site / "search/words.json").write_text(compact(list_of(pages, same)), encoding="utf-8", newline="\n")
+        (site / page_file(page.location)).write_text(
+            compact(page_data(page)), encoding="utf-8", newline="\n"
+        )
+    (site / "search/words.json").write_text(
+        compact(list_of(pages, same)), encoding="utf-8", newline="\n"
+    )

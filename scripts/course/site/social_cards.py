@@ -1,7 +1,6 @@
 """The picture that a shared link shows: a page's title on the course's colour."""
 
 from __future__ import annotations
-from course import ROOT
 
 import hashlib
 import textwrap
@@ -9,11 +8,18 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from course import ROOT
+
 FONTS = ROOT / "node_modules/@expo-google-fonts/be-vietnam-pro"
 SIZE = (1200, 630)  # pixels; what the Open Graph consumers crop least
 MARGIN = 80
 GROUND, INK, PALE = "#14505c", "#ffffff", "#b9dbe2"
-TITLE_SIZES = ((76, 24), (62, 30), (50, 38), (42, 46))  # font size, characters a line: the first that fits
+TITLE_SIZES = (
+    (76, 24),
+    (62, 30),
+    (50, 38),
+    (42, 46),
+)  # font size, characters a line: the first that fits
 TITLE_LINES = 5
 
 
@@ -30,7 +36,9 @@ def draw(title: str, above: str, below: str) -> Image.Image:
     fitting = (size for size in TITLE_SIZES if len(textwrap.wrap(title, size[1])) < TITLE_LINES)
     size, width = next(fitting, TITLE_SIZES[-1])
     shown = "\n".join(textwrap.wrap(title, width)[:TITLE_LINES])
-    pen.multiline_text((MARGIN, 165), shown, font=font("700Bold", size), fill=INK, spacing=size // 3)
+    pen.multiline_text(
+        (MARGIN, 165), shown, font=font("700Bold", size), fill=INK, spacing=size // 3
+    )
     pen.line([(MARGIN, SIZE[1] - 140), (SIZE[0] - MARGIN, SIZE[1] - 140)], fill=PALE, width=2)
     pen.text((MARGIN, SIZE[1] - 112), below, font=font("500Medium", 34), fill=PALE)
     return image

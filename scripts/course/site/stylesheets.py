@@ -1,7 +1,6 @@
 """One stylesheet instead of four, without the rules that no page of the site can use."""
 
 from __future__ import annotations
-from course import ROOT
 
 import hashlib
 import posixpath
@@ -9,6 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 
+from course import ROOT
 from course.node import node_command
 
 PURGE = Path(__file__).with_name("purge_css.mjs")
@@ -38,7 +38,11 @@ def join(sheets: dict[str, str], whole: set[str]) -> str:
             return f"url({posixpath.relpath(target, FOLDER)})"
 
         css = ADDRESS.sub(address, SOURCE_MAP.sub("", css)).strip().replace(THEME_TABLE, TABLE)
-        return f"/*! purgecss start ignore */\n{css}\n/*! purgecss end ignore */" if path in whole else css
+        return (
+            f"/*! purgecss start ignore */\n{css}\n/*! purgecss end ignore */"
+            if path in whole
+            else css
+        )
 
     return "\n".join(moved(path, css) for path, css in sheets.items()) + "\n"
 
@@ -51,7 +55,9 @@ def purge(site: Path, sheet: str) -> str:
     command = [*node_command(), str(PURGE), str(site), str(site / sheet)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
     if done.returncode != 0 or not done.stdout:
-        raise RuntimeError(f"PurgeCSS dừng: {(done.stderr.strip().splitlines() or ['không có đầu ra'])[-1]}")
+        raise RuntimeError(
+            f"PurgeCSS dừng: {(done.stderr.strip().splitlines() or ['không có đầu ra'])[-1]}"
+        )
     name = name_of(done.stdout)
     (site / sheet).unlink()
     (site / name).write_text(done.stdout, encoding="utf-8")

@@ -19,8 +19,14 @@ REPAIRS = (
     (' data-md-component="palette"', ""),  # partials/palette.js does it
     ('id="__drawer" autocomplete="off"', 'id="__drawer"'),
     ('id="__search" autocomplete="off"', 'id="__search"'),
-    ('data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Tìm kiếm"'),
-    ('class="md-path" aria-label="Điều hướng"', 'class="md-path" aria-label="Vị trí trong khoá học"'),
+    (
+        'data-md-component="search" role="dialog"',
+        'data-md-component="search" role="dialog" aria-label="Tìm kiếm"',
+    ),
+    (
+        'class="md-path" aria-label="Điều hướng"',
+        'class="md-path" aria-label="Vị trí trong khoá học"',
+    ),
 )
 # A part of the sidebar is named by a label that holds an icon alone: name it by its title.
 PART = re.compile(
@@ -30,7 +36,9 @@ PART = re.compile(
 )
 # Names and spaces of highlighted code have the colour of the code itself: hundreds of elements for nothing.
 PLAIN_CODE = re.compile(r'<span class="[nw]">([^<]*)</span>')
-EMPTY_HEADER = re.compile(r"<th(?P<style>[^>]*)></th>")  # Markdown's tables always have a head; a corner is no head
+EMPTY_HEADER = re.compile(
+    r"<th(?P<style>[^>]*)></th>"
+)  # Markdown's tables always have a head; a corner is no head
 # The theme's program wraps tables so that they scroll, and the browser lays out the page once more: wrapped already.
 TABLE = re.compile(r"<table>(?P<rows>.*?)</table>", re.DOTALL)
 WRAPPED = (
@@ -43,7 +51,10 @@ COPY = (
     r'\g<before><span class="md-code__nav"><button class="md-code__button" title="Sao chép" data-md-type="copy" '
     r'data-clipboard-target="#code-{number}"></button></span><code id="code-{number}">'
 )
-TOC_LABEL = (' for="__toc"', 'id="__toc"')  # on a page without contents the label names a box that is not there
+TOC_LABEL = (
+    ' for="__toc"',
+    'id="__toc"',
+)  # on a page without contents the label names a box that is not there
 
 
 class ThemeChanged(Exception):

@@ -30,13 +30,12 @@ from course.pages import changelog
 from course.records import record as records
 from course.records import record_book
 from course.site import redirects
+from course.text import DEV, LATEST, VERSION
+from course.text import version_order as order
 from course.versions import moved_pages, root_pages
 from course.versions.branch import (
     BRANCH,
-    DEV,
-    LATEST,
     MANIFESTS,
-    VERSION,
     GitError,
     Published,
     Refusal,
@@ -44,7 +43,6 @@ from course.versions.branch import (
     commit_of,
     git,
     git_environment,
-    order,
     require_repository,
 )
 

@@ -14,10 +14,9 @@ from mike.server import GitBranchHTTPHandler
 
 from course import ROOT
 from course.records import record_book
+from course.text import DEV, LATEST
 from course.versions.branch import (
     BRANCH,
-    DEV,
-    LATEST,
     MANIFESTS,
     Published,
     Refusal,

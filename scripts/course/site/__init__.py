@@ -1,0 +1,1 @@
+"""PAGE → SITE: what MkDocs is told, and what lies beside the pages."""
