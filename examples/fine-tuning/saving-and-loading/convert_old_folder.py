@@ -35,14 +35,7 @@ try:
     import torch
     import transformers
     from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer
-    from transformers import (
-        AutoConfig,
-        AutoTokenizer,
-        BertConfig,
-        BertForMaskedLM,
-        GPT2Config,
-        GPT2LMHeadModel,
-    )
+    from transformers import AutoConfig, AutoTokenizer, BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
 except ImportError as error:
     parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch transformers safetensors tokenizers\n")
 if (args.model is None) != (args.to is None) or (args.model and args.damage):

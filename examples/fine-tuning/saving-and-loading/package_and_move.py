@@ -43,13 +43,7 @@ try:
     import zstandard
     from safetensors.torch import load_file, save_file
     from tokenizers import ByteLevelBPETokenizer, Tokenizer
-    from transformers import (
-        AutoModelForCausalLM,
-        AutoTokenizer,
-        GPT2Config,
-        GPT2LMHeadModel,
-        PreTrainedTokenizerFast,
-    )
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 except ImportError as error:
     packages = "torch transformers safetensors tokenizers zstandard"
     parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install {packages}\n")

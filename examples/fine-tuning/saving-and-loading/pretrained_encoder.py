@@ -35,12 +35,7 @@ args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong no
 try:
     import torch
     import transformers
-    from transformers import (
-        AutoModel,
-        AutoModelForMaskedLM,
-        AutoModelForSequenceClassification,
-        AutoTokenizer,
-    )
+    from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
 except ImportError as error:
     parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: {PACKAGES}\n")
 if args.json and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):

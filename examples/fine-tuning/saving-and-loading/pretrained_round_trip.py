@@ -45,13 +45,7 @@ try:
     import transformers
     from huggingface_hub import resolve_revision
     from tokenizers import ByteLevelBPETokenizer, Tokenizer
-    from transformers import (
-        AutoModelForCausalLM,
-        AutoTokenizer,
-        GgufConfig,
-        LlamaConfig,
-        LlamaForCausalLM,
-    )
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, LlamaConfig, LlamaForCausalLM
 except ImportError as error:
     parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: {PACKAGES}\n")
 transformers.utils.logging.set_verbosity_error()  # lời cảnh báo nào đáng kể, đối chứng sẽ nói

@@ -34,12 +34,7 @@ try:
     import torch
     import transformers
     from tokenizers import ByteLevelBPETokenizer
-    from transformers import (
-        AutoModelForCausalLM,
-        AutoTokenizer,
-        DataCollatorForLanguageModeling,
-        GgufConfig,
-    )
+    from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForLanguageModeling, GgufConfig
 except ImportError as error:
     parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: {PACKAGES}\n")
 if args.json and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):

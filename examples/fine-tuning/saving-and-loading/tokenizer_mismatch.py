@@ -27,13 +27,7 @@ args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong no
 try:
     import torch
     from tokenizers import ByteLevelBPETokenizer, Tokenizer
-    from transformers import (
-        AutoModelForCausalLM,
-        AutoTokenizer,
-        GPT2Config,
-        GPT2LMHeadModel,
-        PreTrainedTokenizerFast,
-    )
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 except ImportError as error:
     parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch transformers safetensors tokenizers\n")
 if args.json and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):

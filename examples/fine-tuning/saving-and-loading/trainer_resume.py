@@ -40,14 +40,7 @@ args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong no
 try:
     import accelerate  # noqa: F401  Trainer cần nó
     import torch
-    from transformers import (
-        GPT2Config,
-        GPT2LMHeadModel,
-        PrinterCallback,
-        Trainer,
-        TrainingArguments,
-        set_seed,
-    )
+    from transformers import GPT2Config, GPT2LMHeadModel, PrinterCallback, Trainer, TrainingArguments, set_seed
     from transformers.trainer_utils import get_last_checkpoint
     from transformers.utils import logging
 except ImportError as error:

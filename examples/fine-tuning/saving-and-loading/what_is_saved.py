@@ -31,13 +31,7 @@ try:
     import torch
     from safetensors.torch import load_file
     from tokenizers import ByteLevelBPETokenizer, Tokenizer
-    from transformers import (
-        AutoConfig,
-        AutoTokenizer,
-        GPT2Config,
-        GPT2LMHeadModel,
-        PreTrainedTokenizerFast,
-    )
+    from transformers import AutoConfig, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 except ImportError as error:
     parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch transformers safetensors tokenizers\n")
 if args.json and args.json.is_dir():
