@@ -1,35 +1,48 @@
-"""The course as data: modules and lessons in learning order, what is written, and whether the navigation agrees."""
+"""The course as data: modules and lessons in learning order, their pages, and the navigation that follows from them.
+
+`scripts/data/course.yml` holds the order. The facts of what is written (number, title, description, old addresses,
+further pages) stand in the front matter of its page, and nowhere else.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from course import ROOT
-
-FACTS = ("number", "title", "description", "results")  # of a written lesson
+LESSON_FACTS = ("number", "title", "description", "results")
 MODULE_FACTS = ("number", "title", "description")
 PORTAL = "index.md"
+PORTAL_NAME = "Trang chủ"
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson. `page` is its path below docs/, empty while not written; `old`: its addresses in the old course."""
+    """A lesson. Paths are below docs/.
+
+    `page` is empty while the lesson is not written; `pages` are those that go with it, in reading order; `old` are its
+    addresses in the old course.
+    """
 
     number: str
     title: str
     description: str = ""
     page: str = ""
     old: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
 
     @property
     def anchor(self) -> str:
         """Anchor of its line in the module's list."""
         return f"bai-{self.number.replace('.', '-')}"
+
+    @property
+    def folder(self) -> str:
+        """`<module>/<lesson>`: where its page and its scripts stand."""
+        return lesson_folder(self.page)
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,70 @@ class Module:
         """Anchor of its line in the portal's list."""
         return f"mo-dun-{self.number}"
 
+    @property
+    def written(self) -> list[Lesson]:
+        """The lessons that have a page."""
+        return [lesson for lesson in self.lessons if lesson.page]
+
+
+@dataclass
+class Catalog:
+    """The whole course. `problems`: what is wrong with it, one Vietnamese line each."""
+
+    modules: list[Module]
+    reference_title: str = ""
+    reference_pages: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def lessons(self) -> list[Lesson]:
+        """Every lesson, in learning order."""
+        found = []
+        for module in self.modules:
+            found += module.lessons
+        return found
+
+    def lesson_pages(self) -> list[str]:
+        """Every page of every written lesson, in reading order."""
+        found = []
+        for lesson in self.lessons:
+            if lesson.page:
+                found += [lesson.page, *lesson.pages]
+        return found
+
+    def navigation(self) -> list[Any]:
+        """What MkDocs calls `nav`: titles come from the pages themselves."""
+        entries: list[Any] = [{PORTAL_NAME: PORTAL}]
+        for module in self.modules:
+            rows: list[Any] = [module.page] if module.page else []
+            for lesson in module.written:
+                if lesson.pages:
+                    rows.append({lesson.title: [lesson.page, *lesson.pages]})
+                else:
+                    rows.append(lesson.page)
+            if rows:
+                entries.append({module.title: rows})
+        if self.reference_pages:
+            entries.append({self.reference_title: self.reference_pages})
+        return entries
+
+    def old_addresses(self) -> dict[str, str]:
+        """Old address -> where it leads: a page, with the anchor of its line where it has no page yet."""
+        found = {}
+        for module in self.modules:
+            for old in module.old:
+                found[old] = module.page or f"{PORTAL}#{module.anchor}"
+            for lesson in module.lessons:
+                for old in lesson.old:
+                    found[old] = lesson.page or f"{module.page or PORTAL}#{lesson.anchor}"
+        return found
+
+
+def lesson_folder(page: str) -> str:
+    """`<module>/<lesson>` of a page, whether it is `<lesson>.md` or `<lesson>/<anything>.md`."""
+    parts = page.removesuffix(".md").split("/")
+    return "/".join(parts[:2])
+
 
 def front_matter(page: Path) -> tuple[dict[str, Any], int]:
     """Front matter of a page, not to be changed, and the number of its first line after it (1-based)."""
@@ -58,129 +135,142 @@ def front_matter(page: Path) -> tuple[dict[str, Any], int]:
 
 @lru_cache(maxsize=4096)
 def _front_matter(page: Path, mtime_ns: int, size: int) -> tuple[dict[str, Any], int]:
-    """Read it once for each state of the file: a build asks for it dozens of times."""
+    """Read once for each state of the file."""
     lines = page.read_text(encoding="utf-8-sig").split("\n")
     if lines[0].rstrip() != "---":
         return {}, 1
-    try:
-        end = next(
-            number for number, line in enumerate(lines[1:], 1) if line.rstrip() in ("---", "...")
-        )
-        facts = yaml.safe_load("\n".join(lines[1:end]))
-    except (StopIteration, yaml.YAMLError):
+    for end, line in enumerate(lines[1:], 1):
+        if line.rstrip() in ("---", "..."):
+            break
+    else:
         return {}, 1
-    return facts if isinstance(facts, dict) else {}, end + 2
+    try:
+        facts = yaml.safe_load("\n".join(lines[1:end]))
+    except yaml.YAMLError:
+        return {}, 1
+    if not isinstance(facts, dict):
+        return {}, end + 2
+    return facts, end + 2
 
 
-def page_of(module: str, lesson: str, docs: Path) -> str:
-    """Path below docs/ of a written lesson: `<module>/<lesson>.md` or `<module>/<lesson>/index.md`; empty: neither."""
-    for candidate in (f"{module}/{lesson}/index.md", f"{module}/{lesson}.md"):
-        if (docs / candidate).exists():
-            return candidate
-    return ""
+def as_list(value: Any) -> list[Any]:
+    """What an author wrote where a list belongs: nothing, one thing, or a list."""
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return value
+    return [value]
 
 
-def load(root: Path = ROOT) -> tuple[list[Module], list[str]]:
-    """The course, and what is wrong with it: one Vietnamese line each."""
-    docs, problems, modules = root / "docs", [], []
+class Reader:
+    """Reads the course of one root and collects what is wrong with it."""
 
-    def facts_of(page: str, missing_page: str, wanted: tuple[str, ...]) -> dict[str, Any]:
-        facts = front_matter(docs / page)[0] if page else {}
-        if missing := [name for name in wanted if name not in facts]:
-            problems.append(
-                f"docs/{page or missing_page}: bài trong course.yml thiếu {', '.join(missing)} ở đầu trang"
-            )
-        return facts
+    def __init__(self, root: Path) -> None:
+        self.docs = root / "docs"
+        self.data = yaml.safe_load((root / "scripts/data/course.yml").read_text(encoding="utf-8"))
+        self.problems: list[str] = []
 
-    def lesson_of(facts: dict[str, Any], page: str = "") -> Lesson:
-        shown = [str(facts.get(name, "")) for name in ("number", "title", "description")]
-        return Lesson(*shown, page, tuple(facts.get("old") or ()))
+    def catalog(self) -> Catalog:
+        """The whole course."""
+        modules = []
+        for entry in self.data["modules"]:
+            modules.append(self.module(entry))
+        reference = self.data.get("reference") or {}
+        problems = [*self.problems, *number_problems(modules), *address_problems(modules)]
+        return Catalog(modules, reference.get("title", ""), reference.get("pages", []), problems)
 
-    for entry in yaml.safe_load((root / "scripts/data/course.yml").read_text(encoding="utf-8"))[
-        "modules"
-    ]:
-        folder, lessons = entry["folder"], []
+    def module(self, entry: dict[str, Any]) -> Module:
+        """One module: its facts stand in its page, or beside its folder while it has none."""
+        folder = entry["folder"]
+        lessons = []
         for item in entry["lessons"]:
-            if isinstance(item, str):
-                page = page_of(folder, item, docs)
-                lessons.append(lesson_of(facts_of(page, f"{folder}/{item}", FACTS), page))
-            else:
-                lessons.append(lesson_of(item))
+            lessons.append(self.lesson(folder, item))
         page = "" if "title" in entry else f"{folder}/index.md"
-        if page and not (docs / page).exists():
-            problems.append(
+        facts = entry
+        if page and not (self.docs / page).exists():
+            self.problems.append(
                 f"docs/{page}: mô-đun trong course.yml không có trang, cũng không có title"
             )
             page = ""
-        own = lesson_of(facts_of(page, page, MODULE_FACTS) if page else entry, page)
-        modules.append(
-            Module(
-                folder, own.number, own.title, tuple(lessons), own.description, own.page, own.old
-            )
+        if page:
+            facts = self.facts_of(page, MODULE_FACTS)
+        return Module(folder, lessons=tuple(lessons), page=page, **shared_facts(facts))
+
+    def lesson(self, module: str, item: str | dict[str, Any]) -> Lesson:
+        """One lesson: a name when it is written, its facts when it is not."""
+        if not isinstance(item, str):
+            return Lesson(**shared_facts(item))
+        for page in (f"{module}/{item}/index.md", f"{module}/{item}.md"):
+            if (self.docs / page).exists():
+                break
+        else:
+            self.complain(f"{module}/{item}", list(LESSON_FACTS))
+            return Lesson("", "")
+        facts = self.facts_of(page, LESSON_FACTS)
+        folder = page.removesuffix(".md").removesuffix("/index")
+        further = []
+        for name in as_list(facts.get("pages")):
+            further.append(f"{folder}/{name}.md")
+            if not (self.docs / further[-1]).exists():
+                self.problems.append(f"docs/{page}: `pages` nêu «{name}», không có trang này")
+        return Lesson(page=page, pages=tuple(further), **shared_facts(facts))
+
+    def facts_of(self, page: str, wanted: tuple[str, ...]) -> dict[str, Any]:
+        """Front matter of a page; what it lacks is a problem."""
+        facts = front_matter(self.docs / page)[0]
+        missing = [name for name in wanted if name not in facts]
+        if missing:
+            self.complain(page, missing)
+        return facts
+
+    def complain(self, page: str, missing: list[str]) -> None:
+        """Say what a page of the course lacks."""
+        self.problems.append(
+            f"docs/{page}: bài trong course.yml thiếu {', '.join(missing)} ở đầu trang"
         )
-    return modules, problems + number_problems(modules)
+
+
+def shared_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    """What modules and lessons have in common."""
+    return {
+        "number": str(facts.get("number", "")),
+        "title": str(facts.get("title", "")),
+        "description": str(facts.get("description", "")),
+        "old": tuple(as_list(facts.get("old"))),
+    }
+
+
+def load(root: Path) -> Catalog:
+    """The course of a root: reads course.yml and the front matter of the pages that it names."""
+    return Reader(root).catalog()
 
 
 def number_problems(modules: list[Module]) -> list[str]:
-    """Lessons that stand in the wrong module, numbers and old addresses used twice."""
+    """Lessons that stand in the wrong module, and numbers used twice."""
     problems = []
-    lessons = [lesson for module in modules for lesson in module.lessons]
-    numbers = [lesson.number for lesson in lessons]
+    seen: set[str] = set()
     for module in modules:
         for lesson in module.lessons:
             place = f"docs/{lesson.page}" if lesson.page else "course.yml"
-            if not lesson.number.startswith(f"{module.number}.") or lesson.number.endswith(".00"):
+            belongs = lesson.number.startswith(f"{module.number}.")
+            if not belongs or lesson.number.endswith(".00"):
                 problems.append(
                     f"{place}: số bài «{lesson.number}» không thuộc mô-đun {module.number}"
                 )
-            elif numbers.count(lesson.number) > 1:
+            elif lesson.number in seen:
                 problems.append(f"{place}: số bài {lesson.number} bị dùng hai lần")
-    old = [address for holder in (*modules, *lessons) for address in holder.old]
-    twice = sorted({address for address in old if old.count(address) > 1})
-    return problems + [f"course.yml: địa chỉ cũ «{address}» đứng hai chỗ" for address in twice]
-
-
-def navigation_problems(modules: list[Module], pages: list[str]) -> list[str]:
-    """Compare the navigation (paths below docs/ in its order) with the course; one Vietnamese line a difference."""
-    written = [
-        place.page for module in modules for place in (module, *module.lessons) if place.page
-    ]
-    shown = [page for page in pages if page in written]
-    problems = [
-        f"{page}: có trong course.yml nhưng không có trong nav"
-        for page in written
-        if page not in pages
-    ]
-    if sorted(shown, key=written.index) != shown:
-        problems.append("mkdocs.yml: thứ tự bài trong nav khác course.yml")
-    folders = {module.folder for module in modules}
-    for page in pages:
-        parts = page.split("/")
-        lesson = len(parts) == 2 or parts[-1] == "index.md"
-        if (
-            parts[0] in folders
-            and len(parts) > 1
-            and lesson
-            and page.endswith(".md")
-            and page not in written
-        ):
-            problems.append(f"{page}: có trong nav nhưng không có trong course.yml")
+            seen.add(lesson.number)
     return problems
 
 
-def lesson_folder(page: str) -> str:
-    """`<module>/<lesson>` of a page below docs/, whether it is `<lesson>.md` or `<lesson>/<anything>.md`."""
-    parts = page.removesuffix(".md").split("/")
-    return "/".join(parts[:2])
-
-
-def old_addresses(modules: list[Module]) -> dict[str, str]:
-    """Old address -> where it leads: a page below docs/, with the anchor of its line where it has no page yet."""
-    found = {}
+def address_problems(modules: list[Module]) -> list[str]:
+    """Old addresses that two places claim."""
+    seen: set[str] = set()
+    twice: set[str] = set()
     for module in modules:
-        found |= dict.fromkeys(module.old, module.page or f"{PORTAL}#{module.anchor}")
-        for lesson in module.lessons:
-            found |= dict.fromkeys(
-                lesson.old, lesson.page or f"{module.page or PORTAL}#{lesson.anchor}"
-            )
-    return found
+        for holder in (module, *module.lessons):
+            for address in holder.old:
+                if address in seen:
+                    twice.add(address)
+                seen.add(address)
+    return [f"course.yml: địa chỉ cũ «{address}» đứng hai chỗ" for address in sorted(twice)]

@@ -97,7 +97,7 @@ def start(module: str, lesson: str) -> list[Path]:
             raise Refused(f"{path.relative_to(ROOT).as_posix()} đã có")
     listed, site = ROOT / "scripts/data/course.yml", ROOT / "mkdocs.yml"
     course_text = course_with(listed.read_text(encoding="utf-8"), module, lesson)
-    known = next(known for known in course.load(ROOT)[0] if known.folder == module)
+    known = next(known for known in course.load(ROOT).modules if known.folder == module)
     site_text = navigation_with(
         site.read_text(encoding="utf-8"), known.title, f"{module}/{lesson}/index.md"
     )

