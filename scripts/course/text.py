@@ -1,4 +1,6 @@
-"""Vietnamese writing and names: slugs, numbers, days, versions; the one exception that is a line for a person."""
+"""Vietnamese writing and names: slugs, numbers, days, versions; the one exception that is a line
+for a person.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)(?:\.(0|[1-9]\d*))?")
 
 
 class Refusal(Exception):
-    """What was asked for cannot be done: one Vietnamese line for a person, and the exit code of a command."""
+    """What was asked for cannot be done: one Vietnamese line for a person, and the exit code of a
+    command.
+    """
 
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)

@@ -13,7 +13,10 @@ from course.text import VERSION, day
 FILE = "scripts/data/changelog.yml"
 
 
-class ChangelogError(Exception):
+from course.text import Refusal
+
+
+class ChangelogError(Refusal):
     """The changelog cannot be used; the message is one Vietnamese line for the author."""
 
 
@@ -70,3 +73,6 @@ def page(entries: list[Entry]) -> str:
         )
         parts.append("\n".join(f"- {change}" for change in entry.changes))
     return "\n\n".join([*parts, "</div>"])
+
+
+changelog_page = page

@@ -173,3 +173,6 @@ class Words:
                 closed = above[2] or tag in NOT_HERE or bool(FREE.search(piece))
                 opened.append((tag, above[1] or tag in PROSE, closed))
         return "".join(pieces)
+
+
+glossary_page = page

@@ -84,3 +84,7 @@ def code(name: str, text: str, number: int, output: str) -> dict[str, Any]:
         "outputs": [stream] if output else [],
         "source": text.splitlines(keepends=True),
     }
+
+
+def notebook_html(content, title, way):
+    return f'<p class="notebook-lesson"><a href="{way}">Bài học: {title}</a></p>' + page(content)

@@ -27,6 +27,7 @@ def strip(
     tools: list[Path],
     page: str,
     folder: str,
+    root=None,
 ) -> str:
     """Markdown of the strip. `page`: path of the page below docs/; `folder`: `<module>/<lesson>` of its scripts."""
     dates = sorted(record.data["provenance"]["date"] for record in results)

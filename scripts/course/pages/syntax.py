@@ -93,7 +93,7 @@ class Source:
 
 
 @dataclass
-class Page:
+class CheckedPage:
     """A processed page: Markdown for the generator, problems as (line, message), formulas as (line, TeX, display)."""
 
     markdown: str = ""
@@ -101,13 +101,17 @@ class Page:
     formulas: list[tuple[int, str, bool]] = field(default_factory=list)
 
 
-class Refused(Exception):
+from course.text import Refusal
+
+
+class Refused(Refusal):
     """One `[[…]]` cannot be filled; the message is one Vietnamese line."""
 
 
-def process(markdown: str, source: Source, first_line: int = 1) -> Page:
+def process(markdown: str, source: Source, first_line: int = 1) -> CheckedPage:
     """Fill in and check a page's Markdown (without front matter); `first_line` is the line of its first character."""
-    page = Page()
+    page = CheckedPage()
+    page.source, page.first_line = markdown, first_line
     prose = list(markdown)
     pieces: list[str] = []
     at = 0

@@ -20,7 +20,10 @@ CONDITION = re.compile(r"(=|!=|<=|>=|<|>) (.+)")
 SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
-class ValueProblem(Exception):
+from course.text import Refusal
+
+
+class ValueProblem(Refusal):
     """A value cannot be shown as asked, or a condition fails; one Vietnamese line for the author."""
 
 

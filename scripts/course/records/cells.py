@@ -17,7 +17,10 @@ PRINTED = re.compile(r"^== (.+) ==$")
 COMMAND = re.compile(r"^\$ (.+)$")
 
 
-class SectionError(Exception):
+from course.text import Refusal
+
+
+class SectionError(Refusal):
     """There is no such section; the message is one Vietnamese line for the author."""
 
 

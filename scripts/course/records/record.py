@@ -34,7 +34,10 @@ NEEDS = re.compile(
 PROVENANCE = {"cpu", "threads", "date", "python", "wall_seconds", "peak_rss_mib", "peak_disk_mib"}
 
 
-class RecordError(Exception):
+from course.text import Refusal
+
+
+class RecordError(Refusal):
     """A record cannot be read or a key cannot be found; the message is one Vietnamese line for the author."""
 
 
@@ -223,4 +226,22 @@ def walk(node: Any, key: str) -> list[Any]:
     for at, letter in enumerate(key):
         if letter == "." and key[:at] in node:
             found += walk(node[key[:at]], key[at + 1 :])
+    return found
+
+
+siblings_of = tools_of
+
+
+def load_all(root):
+    found = {}
+    for script in examples(root):
+        folder = script.parent.relative_to(root / "examples").as_posix()
+        names = [script.stem]
+        for path in script.parent.glob(f"results/{script.stem}.*.json"):
+            names.append(path.stem)
+        for name in names:
+            try:
+                found[f"{folder}/{name}"] = load(script, root, name.partition(".")[2])
+            except RecordError as error:
+                found[f"{folder}/{name}"] = error
     return found

@@ -29,20 +29,22 @@ location.replace(to)
 
 
 def files_of(old: str, is_folder: bool) -> list[str]:
-    """Files that answer an old address, with and without `.md` and `.html`; a module's folder has its index too."""
-    names = [f"{old}/index.html", f"{old}.md/index.html", f"{old}.html"]
-    return (
-        [names[0], f"{old}/index.md/index.html", f"{old}/README.md/index.html"]
-        if is_folder
-        else names
-    )
+    """Files that answer an old address, with and without `.md` and `.html`; a module's folder has
+    its index too.
+    """
+    if is_folder:
+        return [f"{old}/index.html", f"{old}/index.md/index.html", f"{old}/README.md/index.html"]
+    return [f"{old}/index.html", f"{old}.md/index.html", f"{old}.html"]
 
 
 def page(file: str, target: str) -> str:
-    """HTML of the page at `file` (path in the site) that leads to `target` (address in the site, anchor and all)."""
+    """HTML of the page at `file` (path in the site) that leads to `target` (address in the site,
+    anchor and all).
+    """
     address, _, anchor = target.partition("#")
     way = posixpath.relpath(address or ".", posixpath.dirname(file))
-    way += ("/" if address in ("", ".") or address.endswith("/") else "") + (
-        f"#{anchor}" if anchor else ""
-    )
+    if address in ("", ".") or address.endswith("/"):
+        way += "/"
+    if anchor:
+        way += f"#{anchor}"
     return PAGE.format(target=html.escape(way))

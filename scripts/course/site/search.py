@@ -215,3 +215,6 @@ def save(site: Path, pages: list[Page], same: list[list[str]]) -> None:
     (site / "search/words.json").write_text(
         compact(list_of(pages, same)), encoding="utf-8", newline="\n"
     )
+
+
+SCRIPTS = {}

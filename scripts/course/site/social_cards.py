@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import textwrap
 from pathlib import Path
 
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.pages import Page
 from PIL import Image, ImageDraw, ImageFont
 
 from course import ROOT
@@ -13,14 +16,38 @@ from course import ROOT
 FONTS = ROOT / "node_modules/@expo-google-fonts/be-vietnam-pro"
 SIZE = (1200, 630)  # pixels; what the Open Graph consumers crop least
 MARGIN = 80
-GROUND, INK, PALE = "#14505c", "#ffffff", "#b9dbe2"
-TITLE_SIZES = (
-    (76, 24),
-    (62, 30),
-    (50, 38),
-    (42, 46),
-)  # font size, characters a line: the first that fits
+GROUND = "#14505c"
+INK = "#ffffff"
+PALE = "#b9dbe2"
+TITLE_SIZES = ((76, 24), (62, 30), (50, 38), (42, 46))  # font size, characters a line
 TITLE_LINES = 5
+COLOURS = 32  # of the finished picture: a third of the bytes, and no difference to be seen
+FOLDER = "assets/social"
+
+
+def card_of(page: Page, config: MkDocsConfig, cache: Path) -> Path:
+    """The picture of a page; templates find its address in the page's facts."""
+    number = page.meta.get("number")
+    above = f"Bài {number}" if number else ""
+    title = str(page.meta.get("title") or page.title or config.site_name)
+    card = drawn(title, above, config.site_name, cache)
+    page.meta["card"] = f"{FOLDER}/{card.name}"
+    return card
+
+
+def drawn(title: str, above: str, below: str, cache: Path) -> Path:
+    """Path of the picture in `cache`, drawn if it is not there: its name is the digest of what it
+    is made from.
+    """
+    made_of = "\0".join((title, above, below, Path(__file__).read_text(encoding="utf-8")))
+    path = cache / f"{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.png"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        picture = draw(title, above, below).quantize(COLOURS)
+        whole = path.with_suffix(".part")  # another build may read the folder at the same time
+        picture.save(whole, "PNG", optimize=True)
+        whole.replace(path)
+    return path
 
 
 def font(weight: str, size: int) -> ImageFont.FreeTypeFont:
@@ -28,29 +55,32 @@ def font(weight: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(FONTS / weight / f"BeVietnamPro_{weight}.ttf", size)
 
 
+def fitted(title: str) -> tuple[int, list[str]]:
+    """The largest font size in which a title has few enough lines, and these lines."""
+    for size, width in TITLE_SIZES:
+        lines = textwrap.wrap(title, width)
+        if len(lines) < TITLE_LINES:
+            return size, lines
+    return size, lines[:TITLE_LINES]  # the smallest size, and what fits
+
+
 def draw(title: str, above: str, below: str) -> Image.Image:
     """The picture: what the page belongs to above, its title, the course's name below."""
     image = Image.new("RGB", SIZE, GROUND)
     pen = ImageDraw.Draw(image)
     pen.text((MARGIN, MARGIN), above, font=font("500Medium", 34), fill=PALE)
-    fitting = (size for size in TITLE_SIZES if len(textwrap.wrap(title, size[1])) < TITLE_LINES)
-    size, width = next(fitting, TITLE_SIZES[-1])
-    shown = "\n".join(textwrap.wrap(title, width)[:TITLE_LINES])
-    pen.multiline_text(
-        (MARGIN, 165), shown, font=font("700Bold", size), fill=INK, spacing=size // 3
-    )
-    pen.line([(MARGIN, SIZE[1] - 140), (SIZE[0] - MARGIN, SIZE[1] - 140)], fill=PALE, width=2)
+    size, lines = fitted(title)
+    bold = font("700Bold", size)
+    pen.multiline_text((MARGIN, 165), "\n".join(lines), font=bold, fill=INK, spacing=size // 3)
+    rule = SIZE[1] - 140
+    pen.line([(MARGIN, rule), (SIZE[0] - MARGIN, rule)], fill=PALE, width=2)
     pen.text((MARGIN, SIZE[1] - 112), below, font=font("500Medium", 34), fill=PALE)
     return image
 
 
-def card(title: str, above: str, below: str, folder: Path) -> Path:
-    """Path of the picture in `folder`, drawn if it is not there: its name is the digest of what it is made from."""
-    made_of = "\0".join((title, above, below, Path(__file__).read_text(encoding="utf-8")))
-    path = folder / f"{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.png"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        whole = path.with_suffix(".part")  # another build may read the folder at the same time
-        draw(title, above, below).quantize(32).save(whole, "PNG", optimize=True)
-        whole.replace(path)
-    return path
+def publish(cards: set[Path], site: Path) -> None:
+    """Copy the pictures into the built site."""
+    folder = site / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    for card in cards:
+        shutil.copyfile(card, folder / card.name)

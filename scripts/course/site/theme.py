@@ -1,19 +1,19 @@
-"""Mends what the theme and Markdown write: HTML that validators refuse, and a script that holds up the page."""
+"""The theme's stylesheets as one, and mends of the HTML that the theme and Markdown write."""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import posixpath
 import re
 
-BUNDLE = re.compile(r'<script src="(?P<src>[^"]*/bundle\.[0-9a-f]+\.min\.js)"></script>')
-# The page is drawn before its program comes: on a slow phone the two together hold up both. The program waits for an
-# event that has passed by then: it is told once more.
-LATER = (
-    r'<script>addEventListener("load",()=>requestAnimationFrame(()=>setTimeout(()=>document.body.append('
-    r'Object.assign(document.createElement("script"),{src:"\g<src>",'
-    r'onload:()=>document.dispatchEvent(new Event("DOMContentLoaded"))})))))</script>'
-)
-# What the theme writes, what HTML allows; each says nothing to a reader and to a browser.
+STYLESHEETS = "assets/stylesheets"
+ADDRESS = re.compile(r"url\((?P<quote>[\"']?)(?P<path>[^\"')]+)(?P=quote)\)")
+ELSEWHERE = re.compile(r"data:|#|/|\w+://")
+SOURCE_MAP = re.compile(r"/\*# sourceMappingURL=.*?\*/")
+OTHER_FONTS = re.compile(r"(url\(fonts/[\w-]+\.woff2\) format\(\"woff2\"\))[^;}]*")
+
+# What the theme writes, and what HTML allows; each says nothing to a reader and to a browser.
 REPAIRS = (
     (' tabindex=""', ""),
     (' data-md-component="palette"', ""),  # partials/palette.js does it
@@ -29,51 +29,82 @@ REPAIRS = (
     ),
 )
 # A part of the sidebar is named by a label that holds an icon alone: name it by its title.
-PART = re.compile(
+SIDEBAR_PART = re.compile(
     r'(?P<nav><nav class="md-nav" data-md-level="\d+") aria-labelledby="[^"]*"'
-    r'(?P<label> aria-expanded="\w+">\s*<label class="md-nav__title" for="[^"]*">\s*<span class="md-nav__icon md-icon">'
-    r"</span>\s*)(?P<title>[^<]+?)(?P<end>\s*</label>)"
+    r'(?P<label> aria-expanded="\w+">\s*<label class="md-nav__title" for="[^"]*">\s*'
+    r'<span class="md-nav__icon md-icon"></span>\s*)(?P<title>[^<]+?)(?P<end>\s*</label>)'
 )
-# Names and spaces of highlighted code have the colour of the code itself: hundreds of elements for nothing.
-PLAIN_CODE = re.compile(r'<span class="[nw]">([^<]*)</span>')
-EMPTY_HEADER = re.compile(
-    r"<th(?P<style>[^>]*)></th>"
-)  # Markdown's tables always have a head; a corner is no head
-# The theme's program wraps tables so that they scroll, and the browser lays out the page once more: wrapped already.
+NAMED_PART = r'\g<nav> aria-label="\g<title>"\g<label>\g<title>\g<end>'
+# On a page without contents the label names a box that is not there.
+CONTENTS_LABEL, CONTENTS_BOX = ' for="__toc"', 'id="__toc"'
+
+# Markdown's tables always have a head; an empty corner is no head.
+EMPTY_HEADER = re.compile(r"<th(?P<style>[^>]*)></th>")
+# The theme's program wraps tables so that they scroll, and the browser lays out the page once more:
+# wrapped already. The theme knows a table by its having no class.
 TABLE = re.compile(r"<table>(?P<rows>.*?)</table>", re.DOTALL)
-WRAPPED = (
+THEME_TABLE, OWN_TABLE = "table:not([class])", "table.data"
+WRAPPED_TABLE = (
     '<div class="md-typeset__scrollwrap"><div class="md-typeset__table">'
     r'<table class="data">\g<rows></table></div></div>'
 )
-# Its program also puts a button into each block of code, with a new layout after each: there already.
-CODE = re.compile(r"(?P<before><pre>(?:<span></span>)?)<code>")
-COPY = (
-    r'\g<before><span class="md-code__nav"><button class="md-code__button" title="Sao chép" data-md-type="copy" '
-    r'data-clipboard-target="#code-{number}"></button></span><code id="code-{number}">'
+# The program also puts a button into each block of code, with a new layout after each: there
+# already.
+CODE = re.compile(r"(?P<before><pre[^>]*>(?:<span></span>)?)<code>")
+CODE_WITH_BUTTON = (
+    r'\g<before><span class="md-code__nav"><button class="md-code__button" title="Sao chép" '
+    r'data-md-type="copy" data-clipboard-target="#code-{number}"></button></span>'
+    r'<code id="code-{number}">'
 )
-TOC_LABEL = (
-    ' for="__toc"',
-    'id="__toc"',
-)  # on a page without contents the label names a box that is not there
 
 
-class ThemeChanged(Exception):
-    """The theme no longer writes what this module mends; one Vietnamese line."""
+def stylesheet_name(css: str) -> str:
+    """Path of a stylesheet below the site; a browser that keeps the old one never takes it for the
+    new one.
+    """
+    return f"{STYLESHEETS}/site.{hashlib.sha256(css.encode()).hexdigest()[:8]}.css"
 
 
-def mend(page: str) -> str:
-    """HTML of a page, valid, with its program after its text. Raises ThemeChanged when there is no such program."""
-    page, found = BUNDLE.subn(LATER, page)
-    if found != 1:
-        raise ThemeChanged("giao diện không còn viết thẻ script như scripts/theme_html.py chờ đợi")
+def join_stylesheets(sheets: dict[str, str]) -> str:
+    """Stylesheets in their order (path below the site -> text) as one that lies in STYLESHEETS: one
+    request.
+    """
+    joined = []
+    for path, css in sheets.items():
+        css = OTHER_FONTS.sub(r"\1", SOURCE_MAP.sub("", css))
+        joined.append(with_moved_addresses(css, path).strip().replace(THEME_TABLE, OWN_TABLE))
+    return "\n".join(joined) + "\n"
+
+
+def with_moved_addresses(css: str, path: str) -> str:
+    """A stylesheet from `path` whose `url(…)` are written as seen from STYLESHEETS."""
+
+    def moved(match: re.Match[str]) -> str:
+        if ELSEWHERE.match(match["path"]):
+            return match[0]
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), match["path"]))
+        return f"url({posixpath.relpath(target, STYLESHEETS)})"
+
+    return ADDRESS.sub(moved, css)
+
+
+def mend_content(content: str) -> str:
+    """HTML of a page's content as the theme's program would leave it."""
+    numbers = itertools.count(1)
+
+    def with_button(block: re.Match[str]) -> str:
+        return block.expand(CODE_WITH_BUTTON.format(number=next(numbers)))
+
+    content = CODE.sub(with_button, content)
+    content = TABLE.sub(WRAPPED_TABLE, content)
+    return EMPTY_HEADER.sub(r"<td\g<style>></td>", content)
+
+
+def mend_page(page: str) -> str:
+    """HTML of a whole page, valid."""
     for written, allowed in REPAIRS:
         page = page.replace(written, allowed)
-    page = PART.sub(r'\g<nav> aria-label="\g<title>"\g<label>\g<title>\g<end>', page)
-    page = PLAIN_CODE.sub(r"\1", page)
-    numbers = itertools.count(1)
-    page = CODE.sub(lambda block: block.expand(COPY.format(number=next(numbers))), page)
-    page = TABLE.sub(WRAPPED, page)
-    page = EMPTY_HEADER.sub(r"<td\g<style>></td>", page)
-    if TOC_LABEL[1] not in page:
-        page = page.replace(TOC_LABEL[0], "")
+    page = SIDEBAR_PART.sub(NAMED_PART, page)
+    if CONTENTS_BOX not in page:
+        page = page.replace(CONTENTS_LABEL, "")
     return page

@@ -1,0 +1,169 @@
+"""One page between its source and its HTML: filled in, checked, with its head and its foot. Knows
+no MkDocs.
+"""
+
+from __future__ import annotations
+
+import html
+import posixpath
+import re
+from functools import partial
+
+from course.catalog import lesson_folder
+from course.pages import changelog, glossary, lists, refusals
+from course.pages.course import Course
+from course.pages.formulas import FormulaError
+from course.pages.strip import reading_minutes, strip
+from course.pages.syntax import CheckedPage, Source, process
+from course.records.cells import docstring_of
+from course.text import Refusal, read
+
+# What `[[course:NAME]]` may ask for; the last two only on a module's own page.
+LISTS = ("written", "modules", "count", "glossary", "changelog", "verified", "lessons", "hours")
+LINK_TO_PAGE = re.compile(r"\]\(([\w/-]+\.md)")
+Problems = list[tuple[int, str]]  # line (1-based), one Vietnamese line for the author
+
+
+def course_list(name: str, page: str, course: Course) -> str:
+    """Markdown of the list that `[[course:NAME]]` asks for, its links as seen from `page`."""
+    modules = course.catalog.modules
+    module = course.module_of(page)
+    if name == "written":
+        text = lists.starting_points(modules, course.cost)
+    elif name == "modules":
+        text = lists.modules_list(modules)
+    elif name == "count":
+        text = lists.counts(modules)
+    elif name == "glossary":
+        text = glossary.glossary_page(course.terms, course.term_places())
+    elif name == "changelog":
+        text = changelog.changelog_page(changelog.load(course.root))
+    elif name == "verified":
+        text = f'<span class="verified">{course.verified_line()}</span>'
+    elif name == "lessons" and module:
+        text = lists.lessons_list(module, course.cost)
+    elif name == "hours" and module:
+        text = lists.hours_line(module, course.cost)
+    else:
+        raise Refusal(f"không có danh sách «{name}»")
+    return relative_links(text, page)
+
+
+def relative_links(text: str, page: str) -> str:
+    """Lists name pages from docs/; a page links from its own folder."""
+    folder = posixpath.dirname(page)
+    return LINK_TO_PAGE.sub(lambda link: f"]({posixpath.relpath(link[1], folder)}", text)
+
+
+def source_of(page: str, course: Course) -> Source:
+    """What a page may draw from."""
+    functions = {name: partial(course_list, name, page, course) for name in LISTS}
+    return Source(course.results(page), course.names, functions)
+
+
+def check(page: str, markdown: str, course: Course) -> CheckedPage:
+    """Fill in a page; everything that is wrong with its source is in `problems`."""
+    text = course.path(page).read_text(encoding="utf-8-sig").replace("\r\n", "\n")
+    first_line = 1 + text.count("\n", 0, max(0, text.rfind(markdown)))
+    checked = process(markdown, source_of(page, course), first_line)
+    checked.problems += record_problems(page, text, course)
+    checked.problems += formula_problems(checked, course)
+    checked.problems += title_problems(text.split("\n")[: first_line - 1], course)
+    checked.problems.sort()
+    return checked
+
+
+def record_problems(page: str, text: str, course: Course) -> Problems:
+    """Records that the page names and that a strict build may not show."""
+    line = 1 + text.count("\n", 0, text.find("\nresults:") + 1)
+    found = []
+    for record in course.results(page).values():
+        if isinstance(record, Refusal):
+            found.append((line, str(record)))
+        else:
+            found += [(line, problem) for problem in record.problems]
+    return found
+
+
+def formula_problems(checked: CheckedPage, course: Course) -> Problems:
+    """Formulas that KaTeX refuses."""
+    found = []
+    for line, tex, display in checked.formulas:
+        try:
+            course.renderer.render(tex, display)
+        except FormulaError as error:
+            found.append((line, f"công thức sai: {error}"))
+    return found
+
+
+def title_problems(front_matter: list[str], course: Course) -> Problems:
+    """Digits in what readers see of the front matter."""
+    found = []
+    for number, line in enumerate(front_matter, 1):
+        fact, _, value = line.partition(":")
+        if fact in ("title", "description") and refusals.has_digit(value, course.names):
+            found.append((number, f"chữ số gõ tay trong {fact}"))
+    return found
+
+
+def with_head_and_foot(page: str, markdown: str, filled: str, course: Course) -> str:
+    """Markdown of a lesson's page: the strip of its scripts, the page, the pages near it."""
+    number = course.facts(page).get("number")
+    if not number or page not in course.related:
+        return filled
+    # A record of another size has the script, and so the place in the strip, of the script's own.
+    shown = [record for record in course.usable_records(page) if not record.size]
+    recipes = [recipe for recipe in course.recipes(page) if recipe.exists()]
+    minutes = reading_minutes(markdown)
+    head = strip(str(number), minutes, shown, recipes, page, lesson_folder(page), course.root)
+    return f"{head}\n\n{filled}\n\n{related_pages(page, course)}"
+
+
+def related_pages(page: str, course: Course) -> str:
+    """Markdown of the foot of a lesson's page: what stands near it, and why."""
+    rows = []
+    for other, shared in course.related[page]:
+        target = posixpath.relpath(other, posixpath.dirname(page))
+        row = f"- [{course.title(other)}]({target})"
+        if shared:
+            row += f" <small>cùng nói về {', '.join(shared)}</small>"
+        rows.append(row)
+    opening = '<div class="related" markdown data-search-exclude>'
+    title = "**Trang gần đây**{: .related-title }"
+    return "\n\n".join([opening, title, "\n".join(rows), "</div>"])
+
+
+def rendered_problems(content: str, checked: CheckedPage, course: Course) -> Problems:
+    """What a reader would see that may not be there; the last guard, after Markdown.
+
+    A line that the check of the source already refused is not told twice.
+    """
+    reader = refusals.read(content, course.names)
+    told = {line for line, _ in checked.problems}
+    found = []
+    for snippet, message in reader.problems:
+        line = refusals.line_of(snippet, checked.source, checked.first_line)
+        if line not in told:
+            found.append((line, message))
+    shown = [tex.strip()[2:-2].strip() for tex in reader.formulas]
+    for line, tex, _ in checked.formulas:
+        problem = f"không được nhận ra là công thức: «{tex}»"
+        if tex in shown:
+            place = shown.index(tex)
+            problem = "tiêu đề không được chứa công thức" if reader.in_heading[place] else ""
+            shown[place] = ""  # each is met once
+        if problem and line not in told:
+            found.append((line, problem))
+    return found
+
+
+def notebook_facts(notebook: str, course: Course) -> dict[str, str]:
+    """Title and description of a notebook's page: they come from its script. `script`: its path
+    below examples/.
+    """
+    script = f"{notebook.removesuffix('.ipynb')}.py"
+    summary = docstring_of(read(course.examples / script)).partition("\n")[0].rstrip(".")
+    title = html.escape(summary)
+    name = posixpath.basename(script)
+    description = f"Notebook làm từ {name} và bản ghi của nó: {title}."
+    return {"title": title, "description": description, "script": script}
