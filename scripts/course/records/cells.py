@@ -10,15 +10,14 @@ import ast
 import re
 from dataclasses import dataclass
 
-from course.text import slugify
+from course.text import Refusal, slugify
 
 CELL = re.compile(r"^# %%[ \t]*(.*?)[ \t]*$")
 PRINTED = re.compile(r"^== (.+) ==$")
 COMMAND = re.compile(r"^\$ (.+)$")
 
 
-class SectionError(Exception):
-    """There is no such section; the message is one Vietnamese line for the author."""
+SectionError = Refusal
 
 
 @dataclass(frozen=True)

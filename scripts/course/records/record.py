@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from course import ROOT
-from course.text import digest, read
+from course.text import Refusal, digest, read
 
 SCHEMA = 1
 # Where a key is looked for when it does not begin with the name of a section.
@@ -34,8 +34,7 @@ NEEDS = re.compile(
 PROVENANCE = {"cpu", "threads", "date", "python", "wall_seconds", "peak_rss_mib", "peak_disk_mib"}
 
 
-class RecordError(Exception):
-    """A record cannot be read or a key cannot be found; the message is one Vietnamese line for the author."""
+RecordError = Refusal
 
 
 def examples(root: Path = ROOT) -> list[Path]:

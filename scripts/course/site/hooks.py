@@ -44,7 +44,7 @@ from course.site import links, redirects, social_cards, stylesheets
 from course.site import search as search_index
 from course.site import theme as theme_html
 from course.site.rebuild import digest, memory, states
-from course.text import DEV, slugify
+from course.text import DEV, Refusal, slugify
 
 log = logging.getLogger("mkdocs.hooks.course")
 KATEX = ROOT / "node_modules/katex/dist"
@@ -63,7 +63,7 @@ class Checked:
 
     markdown: str
     first_line: int
-    found: pages.Page
+    found: pages.CheckedPage
 
 
 class State:
@@ -387,8 +387,8 @@ def term_places(config: MkDocsConfig) -> dict[str, tuple[str, str]]:
 def changelog_text() -> str:
     """Markdown of what is new in each version."""
     try:
-        return changelog.page(changelog.load(state.root))
-    except changelog.ChangelogError as error:
+        return changelog.changelog_page(changelog.load(state.root))
+    except Refusal as error:
         log.warning(str(error))
         return ""
 
@@ -409,7 +409,7 @@ def course_texts(page: str, config: MkDocsConfig) -> dict[str, Callable[[], str]
         "written": lambda: course_lists.starting_points(state.modules, cost),
         "modules": lambda: course_lists.modules_list(state.modules),
         "count": lambda: course_lists.counts(state.modules),
-        "glossary": lambda: glossary.page(state.terms, term_places(config)),
+        "glossary": lambda: glossary.glossary_page(state.terms, term_places(config)),
         "changelog": changelog_text,
         "verified": lambda: (
             f'<span class="verified">{record_book.verified_line(state.book["verified"])}</span>'
@@ -455,7 +455,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             done.problems.append((line, f"công thức sai: {error}"))
     for number, line in enumerate(text.split("\n")[: first_line - 1], 1):
         fact, _, value = line.partition(":")
-        if fact in ("title", "description") and pages.has_digit(value, state.names):
+        if fact in ("title", "description") and rendered.has_digit(value, state.names):
             done.problems.append((number, f"chữ số gõ tay trong {fact}"))
     for line, problem in sorted(done.problems):
         log.warning("docs/%s:%d: %s", place, line, problem)
@@ -470,7 +470,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     ]
     minutes = strip.reading_minutes(markdown)
     tools = [tool for tool in page_tools(place, config) if tool.exists()]
-    head = strip.strip(str(page.meta["number"]), minutes, shown, tools, place, lesson_folder(place))
+    folder = lesson_folder(place)
+    head = strip.strip(str(page.meta["number"]), minutes, shown, tools, place, folder, state.root)
     return f"{head}\n\n{done.markdown}\n\n{related_pages(place, config)}"
 
 
@@ -527,7 +528,7 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
     if place in state.recalled:
         return content
     content = (
-        notebooks.page(content)
+        notebooks.notebook_html(content)
         if place.endswith(".ipynb")
         else checked_content(content, page, files)
     )
