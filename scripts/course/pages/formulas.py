@@ -9,8 +9,10 @@ from pathlib import Path
 
 from course import ROOT
 from course.node import ensure_node_modules, node_command
+from course.text import Refusal
 
 SERVER = Path(__file__).with_name("katex_server.mjs")
+KATEX = ROOT / "node_modules/katex/package.json"
 
 
 class FormulaError(Exception):
@@ -18,38 +20,46 @@ class FormulaError(Exception):
 
 
 class Renderer:
-    """Renders formulas. The cache file is valid for one version of KaTeX and of the server's options."""
+    """Renders formulas.
+
+    `cache`: a JSON file that git ignores. It is valid for one version of KaTeX and of the server.
+    """
 
     def __init__(self, cache: Path) -> None:
-        """`cache`: a JSON file that this project ignores in git."""
         ensure_node_modules()
-        katex = json.loads((ROOT / "node_modules/katex/package.json").read_text(encoding="utf-8"))[
-            "version"
-        ]
-        self.key = hashlib.sha256((katex + SERVER.read_text(encoding="utf-8")).encode()).hexdigest()
+        version = json.loads(KATEX.read_text(encoding="utf-8"))["version"]
+        options = SERVER.read_text(encoding="utf-8")
+        self.key = hashlib.sha256((version + options).encode()).hexdigest()
         self.cache = cache
-        self.process: subprocess.Popen[str] | None = None
+        self.known = self.read_cache()  # request -> {"html": …} or {"error": …}
         self.changed = False
+        self.process: subprocess.Popen[str] | None = None
+
+    def read_cache(self) -> dict[str, dict[str, str]]:
+        """What an earlier build rendered; nothing when the cache is missing, damaged or of another
+        KaTeX.
+        """
         try:
-            kept = json.loads(cache.read_text(encoding="utf-8"))
-            self.known: dict[str, dict[str, str]] = (
-                kept["formulas"] if kept["key"] == self.key else {}
-            )
+            kept = json.loads(self.cache.read_text(encoding="utf-8"))
+            if kept["key"] == self.key:
+                return kept["formulas"]
         except (OSError, ValueError, KeyError):
-            self.known = {}
+            pass
+        return {}
 
     def render(self, tex: str, display: bool) -> str:
         """HTML of one formula. Raises FormulaError."""
         request = json.dumps({"tex": tex, "display": display}, ensure_ascii=False)
         if request not in self.known:
-            self.known[request] = self._ask(request)
+            self.known[request] = self.ask(request)
             self.changed = True
         answer = self.known[request]
         if "error" in answer:
             raise FormulaError(answer["error"])
         return answer["html"]
 
-    def _ask(self, request: str) -> dict[str, str]:
+    def ask(self, request: str) -> dict[str, str]:
+        """The server's answer: one line for one line."""
         if self.process is None or self.process.poll() is not None:
             self.process = subprocess.Popen(
                 [*node_command(), str(SERVER)],
@@ -58,18 +68,16 @@ class Renderer:
                 encoding="utf-8",
                 cwd=ROOT,
             )
-        assert self.process.stdin and self.process.stdout
         self.process.stdin.write(request + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
-            raise RuntimeError("tiến trình KaTeX đã dừng; xem lỗi phía trên")
+            raise Refusal("tiến trình KaTeX đã dừng; xem lỗi phía trên")
         return json.loads(answer)
 
     def close(self) -> None:
         """End the Node process and keep what it rendered."""
         if self.process is not None:
-            assert self.process.stdin and self.process.stdout
             self.process.stdin.close()
             self.process.stdout.close()
             self.process.wait()

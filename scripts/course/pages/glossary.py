@@ -1,4 +1,4 @@
-"""The words of the course: the glossary's page, and the first use of each word on a page, which is linked to it."""
+"""The words of the course: the glossary, and links to it where a page first uses a word."""
 
 from __future__ import annotations
 
@@ -10,51 +10,26 @@ from pathlib import Path
 
 import yaml
 
-from course import ROOT
+from course.pages.elements import OpenElements
 from course.text import slugify
 
 PAGE = "glossary.md"
 TAG = re.compile(r"(<[^>]*>)")
 NAME = re.compile(r"</?([A-Za-z][\w-]*)")
 PROSE = {"p", "li", "dd"}  # a word is linked where it stands in a sentence
-NOT_HERE = {
-    "a",
-    "code",
-    "pre",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "summary",
-    "figure",
-    "table",
-    "script",
-    "style",
-}
-NOT_HERE |= {"svg", "math", "data", "button", "dl"}
-FREE = re.compile(r'class="[^"]*\b(arithmatex|lesson-strip|course-list|footnote|related)\b')
-VOID = {
-    "area",
-    "base",
-    "br",
-    "col",
-    "embed",
-    "hr",
-    "img",
-    "input",
-    "link",
-    "meta",
-    "source",
-    "track",
-    "wbr",
-}
+NOT_LINKED = {"a", "code", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "summary", "figure", "table"}
+NOT_LINKED |= {"script", "style", "svg", "math", "data", "button", "dl"}
+NOT_LINKED_CLASS = re.compile(
+    r'class="[^"]*\b(arithmatex|lesson-strip|course-list|footnote|related)\b'
+)
 
 
 @dataclass(frozen=True)
 class Term:
-    """A word: English, Vietnamese, what it means, variants refused, number of the lesson that needs it first."""
+    """A word: English, Vietnamese, what it means.
+
+    `refused`: variants that no page may use. `first`: number of the lesson that needs it first.
+    """
 
     en: str
     vi: str
@@ -64,115 +39,147 @@ class Term:
     everyday: bool = False  # also a word of common speech: not linked by its Vietnamese name
 
     @property
+    def one_name(self) -> bool:
+        """Is the English word used in Vietnamese, too?"""
+        return self.vi.casefold() == self.en.casefold()
+
+    @property
     def anchor(self) -> str:
         """Anchor on the glossary's page."""
-        return slugify(
-            self.vi if self.vi.casefold() == self.en.casefold() else f"{self.vi} {self.en}"
-        )
+        if self.one_name:
+            return slugify(self.vi)
+        return slugify(f"{self.vi} {self.en}")
 
     @property
     def spellings(self) -> list[str]:
         """What stands for the word in a sentence; `name (SHORT)` is two."""
-        words = [self.en] if self.everyday else [self.vi, self.en]
-        return [part for word in words for part in re.split(r"\s*\(|\)", word) if part]
+        names = [self.en]
+        if not self.everyday:
+            names.insert(0, self.vi)
+        found = []
+        for name in names:
+            found += [part for part in re.split(r"\s*\(|\)", name) if part]
+        return found
 
 
-def load(root: Path = ROOT) -> tuple[list[Term], list[str]]:
+def load(root: Path) -> tuple[list[Term], list[str]]:
     """The terms, and the names that hold a digit and may stand in prose as they are."""
     data = yaml.safe_load((root / "scripts/data/glossary.yml").read_text(encoding="utf-8"))
-    terms = [
-        Term(e["en"], e["vi"], e["definition"], tuple(e["refused"]), e["first"], "everyday" in e)
-        for e in data["terms"]
-    ]
+    terms = []
+    for entry in data["terms"]:
+        term = Term(
+            en=entry["en"],
+            vi=entry["vi"],
+            definition=entry["definition"],
+            refused=tuple(entry["refused"]),
+            first=entry["first"],
+            everyday="everyday" in entry,
+        )
+        terms.append(term)
     return terms, data["names"]
 
 
 def sort_key(text: str) -> tuple[str, str]:
     """Vietnamese order, near enough for a list: base letters first, đ after d, tones last."""
     text = unicodedata.normalize("NFC", text.casefold())
-    base = unicodedata.normalize("NFKD", text.replace("đ", "d\uffff"))
-    return "".join(c for c in base if not unicodedata.combining(c)), text
+    letters = unicodedata.normalize("NFKD", text.replace("đ", "d\uffff"))
+    base = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return base, text
 
 
-def page(terms: list[Term], places: dict[str, tuple[str, str]]) -> str:
-    """Markdown of the whole glossary by letter. `places`: Vietnamese name -> where it is met: name and page."""
-    parts, letter = [], ""
+def first_letter(term: Term) -> str:
+    """The letter under which a term stands."""
+    if term.vi[0] in "đĐ":
+        return "Đ"
+    return sort_key(term.vi)[0][0].upper()
+
+
+def glossary_page(terms: list[Term], places: dict[str, tuple[str, str]]) -> str:
+    """Markdown of the whole glossary by letter.
+
+    `places`: Vietnamese name -> where the term is met: what that is called, and its page.
+    """
+    parts = []
+    letter = ""
     for term in sorted(terms, key=lambda term: sort_key(term.vi)):
-        first = "Đ" if term.vi[0] in "đĐ" else sort_key(term.vi)[0][0].upper()
-        if first != letter:
-            parts += [
-                *(["</dl>"] if letter else []),
-                f"## {first}",
-                '<dl class="glossary" markdown>',
-            ]
-            letter = first
-        english = (
-            ""
-            if term.vi.casefold() == term.en.casefold()
-            else f' <span lang="en">{html.escape(term.en)}</span>'
-        )
-        refused = (
-            f" Không viết: {'; '.join(f'«{word}»' for word in term.refused)}."
-            if term.refused
-            else ""
-        )
-        where = " <small>[{}]({})</small>".format(*places[term.vi])
-        parts.append(f'<dt id="{term.anchor}">{html.escape(term.vi)}{english}</dt>')
-        parts.append(
-            f'<dd markdown="span">{html.escape(term.definition)}{html.escape(refused)}{where}</dd>'
-        )
+        if first_letter(term) != letter:
+            if letter:
+                parts.append("</dl>")
+            letter = first_letter(term)
+            parts.append(f"## {letter}")
+            parts.append('<dl class="glossary" markdown>')
+        parts += entry_of(term, places[term.vi])
     return "\n\n".join([*parts, "</dl>"])
 
 
+def entry_of(term: Term, place: tuple[str, str]) -> list[str]:
+    """Markdown of a term and of what it means."""
+    name = html.escape(term.vi)
+    if not term.one_name:
+        name += f' <span lang="en">{html.escape(term.en)}</span>'
+    meaning = html.escape(term.definition)
+    if term.refused:
+        refused = "; ".join(f"«{word}»" for word in term.refused)
+        meaning += f" Không viết: {html.escape(refused)}."
+    called, page = place
+    meaning += f" <small>[{called}]({page})</small>"
+    return [f'<dt id="{term.anchor}">{name}</dt>', f'<dd markdown="span">{meaning}</dd>']
+
+
 class Words:
-    """Finds the terms in texts."""
+    """Finds the terms in texts. Where two share a spelling, the first keeps it."""
 
     def __init__(self, terms: list[Term]) -> None:
-        """Prepare for these terms; where two share a spelling, the first keeps it."""
         self.of: dict[str, Term] = {}
         for term in terms:
             for spelling in term.spellings:
                 self.of.setdefault(spelling.casefold(), term)
-        longest = sorted(self.of, key=len, reverse=True)
-        self.pattern = re.compile(
-            rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest))})(?![\w-])", re.IGNORECASE
-        )
+        longest_first = sorted(self.of, key=len, reverse=True)
+        spellings = "|".join(map(re.escape, longest_first))
+        self.pattern = re.compile(rf"(?<![\w-])(?:{spellings})(?![\w-])", re.IGNORECASE)
 
     def on(self, text: str) -> set[str]:
         """Vietnamese names of the terms that a text uses."""
         return {self.of[match[0].casefold()].vi for match in self.pattern.finditer(text)}
 
     def link(self, content: str, glossary: str) -> str:
-        """HTML of a page with the first use of each term, in a sentence, linked to `glossary` (its address)."""
-        done: set[str] = set()
-        opened: list[tuple[str, bool, bool]] = []  # tag, in prose, not here
+        """A page's HTML, the first use of each term in a sentence linked.
+
+        `glossary`: address of the glossary.
+        """
+        linked: set[str] = set()
 
         def first_use(match: re.Match[str]) -> str:
             term = self.of[match[0].casefold()]
-            if term.vi in done:
+            if term.vi in linked:
                 return match[0]
-            done.add(term.vi)
+            linked.add(term.vi)
             tip = html.escape(term.definition)
             return f'<a class="term" href="{glossary}#{term.anchor}" title="{tip}">{match[0]}</a>'
 
-        pieces = TAG.split(content)
-        for place, piece in enumerate(pieces):
-            if not piece.startswith("<"):
-                if opened and opened[-1][1] and not opened[-1][2]:
-                    pieces[place] = self.pattern.sub(first_use, piece)
-                continue
-            name = NAME.match(piece)
-            if name is None or name[1].lower() in VOID or piece.endswith("/>"):
-                continue
-            tag = name[1].lower()
-            if piece.startswith("</"):
-                while opened and opened.pop()[0] != tag:
-                    pass
-            else:
-                above = opened[-1] if opened else ("", False, False)
-                closed = above[2] or tag in NOT_HERE or bool(FREE.search(piece))
-                opened.append((tag, above[1] or tag in PROSE, closed))
+        opened = OpenElements()
+        pieces = []
+        for piece in TAG.split(content):
+            if piece.startswith("<"):
+                follow(piece, opened)
+            elif "prose" in opened.marks and "not linked" not in opened.marks:
+                piece = self.pattern.sub(first_use, piece)
+            pieces.append(piece)
         return "".join(pieces)
 
 
-glossary_page = page
+def follow(tag: str, opened: OpenElements) -> None:
+    """Open or close the element of a tag as it stands in HTML."""
+    match = NAME.match(tag)
+    if match is None or tag.endswith("/>"):  # a comment, or an element that holds nothing
+        return
+    name = match[1].lower()
+    if tag.startswith("</"):
+        opened.close(name)
+        return
+    marks = set()
+    if name in PROSE:
+        marks.add("prose")
+    if name in NOT_LINKED or NOT_LINKED_CLASS.search(tag):
+        marks.add("not linked")
+    opened.open(name, marks)

@@ -1,8 +1,7 @@
-"""The lists that pages show of the course: its modules, a module's lessons, what stands near a lesson."""
+"""The lists that pages show of the course: modules, lessons, what stands near a lesson."""
 
 from __future__ import annotations
 
-import heapq
 import html
 import math
 from collections import Counter
@@ -11,12 +10,15 @@ from dataclasses import dataclass
 
 from course.catalog import Lesson, Module
 
-RELATED = 3
+RELATED = 3  # pages at the foot of a lesson, and terms that tell why one stands there
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a written lesson takes: minutes to read its page, seconds to run its scripts, pages that go with it."""
+    """What a written lesson takes.
+
+    `minutes` to read its page, `seconds` to run its scripts, `pages` that go with it.
+    """
 
     minutes: int
     seconds: float
@@ -31,56 +33,76 @@ def framed(rows: list[str]) -> str:
     return '<div class="course-list" markdown>\n\n' + "\n".join(rows) + "\n\n</div>"
 
 
+def one_line(text: str) -> str:
+    """A line in which numbers may stand."""
+    return f'<span class="course-list">{text}</span>'
+
+
+def row(number: str, title: str, note: str, description: str, anchor: str = "") -> str:
+    """One item of a list; `anchor`: for links to this line."""
+    text = f"- <small>{number}</small> {title} <small>{note}</small><br>{description}"
+    if anchor:
+        text += f"\n  {{: #{anchor} }}"
+    return text
+
+
+def title_of(place: Module | Lesson) -> str:
+    """Its title, linked where it has a page."""
+    if place.page:
+        return f"[{place.title}]({place.page})"
+    return html.escape(place.title)
+
+
 def starting_points(modules: list[Module], cost: CostOf) -> str:
     """Markdown list of the written lessons."""
-    rows = [
-        f"- <small>{lesson.number}</small> [{lesson.title}]({lesson.page}) <small>{cost_line(cost(lesson))}</small>"
-        f"<br>{lesson.description}"
-        for module in modules
-        for lesson in module.lessons
-        if lesson.page
-    ]
+    rows = []
+    for module in modules:
+        for lesson in module.written:
+            note = cost_line(cost(lesson))
+            rows.append(row(lesson.number, title_of(lesson), note, lesson.description))
     return framed(rows)
 
 
 def modules_list(modules: list[Module]) -> str:
-    """Markdown list of the modules in learning order; a module without a page is told to be not yet written."""
+    """Markdown list of the modules in learning order, and how much of each is written."""
     rows = []
     for module in modules:
-        written = sum(bool(lesson.page) for lesson in module.lessons)
-        state = f"{written}/{len(module.lessons)} bài đã viết" if module.lessons else "chưa viết"
-        title = f"[{module.title}]({module.page})" if module.page else html.escape(module.title)
-        rows.append(
-            f"- <small>{module.number}</small> {title} <small>{state}</small><br>{html.escape(module.description)}"
-            f"\n  {{: #{module.anchor} }}"
-        )
+        note = "chưa viết"
+        if module.lessons:
+            note = f"{len(module.written)}/{len(module.lessons)} bài đã viết"
+        description = html.escape(module.description)
+        rows.append(row(module.number, title_of(module), note, description, module.anchor))
     return framed(rows)
 
 
 def lessons_list(module: Module, cost: CostOf) -> str:
-    """Markdown list of a module's lessons in learning order; one that is not written is told so and not linked."""
+    """Markdown list of a module's lessons in learning order."""
     rows = []
     for lesson in module.lessons:
-        title = f"[{lesson.title}]({lesson.page})" if lesson.page else html.escape(lesson.title)
-        state = cost_line(cost(lesson)) if lesson.page else "chưa viết"
-        rows.append(
-            f"- <small>{lesson.number}</small> {title} <small>{state}</small><br>{html.escape(lesson.description)}"
-            f"\n  {{: #{lesson.anchor} }}"
-        )
+        note = cost_line(cost(lesson)) if lesson.page else "chưa viết"
+        description = html.escape(lesson.description)
+        rows.append(row(lesson.number, title_of(lesson), note, description, lesson.anchor))
     return framed(rows)
 
 
 def hours_line(module: Module, cost: CostOf) -> str:
     """What the written lessons of a module take together, and how many are not written."""
-    costs = [cost(lesson) for lesson in module.lessons if lesson.page]
-    if not costs:
-        return '<span class="course-list">Chưa có bài nào viết xong, nên chưa có số giờ.</span>'
-    total = Cost(
-        sum(c.minutes for c in costs), sum(c.seconds for c in costs), sum(c.pages for c in costs)
-    )
-    waiting = len(module.lessons) - len(costs)
-    more = f" Còn {waiting} bài chưa viết, nên chưa có số giờ." if waiting else ""
-    return f'<span class="course-list">{len(costs)} bài đã viết: {cost_line(total)}.{more}</span>'
+    written = module.written
+    if not written:
+        return one_line("Chưa có bài nào viết xong, nên chưa có số giờ.")
+    minutes = 0
+    seconds = 0.0
+    pages = 0
+    for lesson in written:
+        its_cost = cost(lesson)
+        minutes += its_cost.minutes
+        seconds += its_cost.seconds
+        pages += its_cost.pages
+    text = f"{len(written)} bài đã viết: {cost_line(Cost(minutes, seconds, pages))}."
+    waiting = len(module.lessons) - len(written)
+    if waiting:
+        text += f" Còn {waiting} bài chưa viết, nên chưa có số giờ."
+    return one_line(text)
 
 
 def cost_line(cost: Cost) -> str:
@@ -95,32 +117,50 @@ def cost_line(cost: Cost) -> str:
 
 def counts(modules: list[Module]) -> str:
     """How many lessons are written, out of how many."""
-    lessons = [lesson for module in modules for lesson in module.lessons]
-    return f'<span class="course-list">{sum(bool(lesson.page) for lesson in lessons)}/{len(lessons)}</span>'
+    written = 0
+    lessons = 0
+    for module in modules:
+        written += len(module.written)
+        lessons += len(module.lessons)
+    return one_line(f"{written}/{lessons}")
 
 
 def related(
     terms: dict[str, set[str]], following: dict[str, str]
 ) -> dict[str, list[tuple[str, list[str]]]]:
-    """For each page the ones near it, best first, with up to three terms that both use; what follows it leads.
+    """For each page the ones near it, best first, each with up to three terms that both use.
 
-    `terms`: page -> the glossary's terms on it. A term on every page says nothing; one on two pages says much.
+    `terms`: page -> the glossary's terms on it. `following`: page -> the next one to read, which
+    stands first.
     """
-    pages_with = Counter(term for own in terms.values() for term in own)
-    weights = {term: math.log(len(terms) / count) for term, count in pages_with.items()}
-    telling = {page: {term for term in own if weights[term] > 0} for page, own in terms.items()}
+    weights = weights_of(terms)
+    found = {}
+    for page in terms:
+        found[page] = pages_near(page, following[page], terms, weights)
+    return found
 
-    def near(page: str) -> list[tuple[str, list[str]]]:
-        shared = {other: telling[page] & telling[other] for other in terms.keys() - {page}}
-        weighed = (
-            (other != following[page], -math.fsum(weights[term] for term in both), other)
-            for other, both in shared.items()
-            if both or other == following[page]
-        )
-        best = [other for _, _, other in heapq.nsmallest(RELATED, weighed)]
-        return [
-            (other, sorted(shared[other], key=lambda term: (-weights[term], term))[:3])
-            for other in best
-        ]
 
-    return {page: near(page) for page in terms}
+def weights_of(terms: dict[str, set[str]]) -> dict[str, float]:
+    """How much a shared term says: one on two pages much, one on every page nothing."""
+    pages_with: Counter[str] = Counter()
+    for own in terms.values():
+        pages_with.update(own)
+    return {term: math.log(len(terms) / count) for term, count in pages_with.items()}
+
+
+def pages_near(
+    page: str, following: str, terms: dict[str, set[str]], weights: dict[str, float]
+) -> list[tuple[str, list[str]]]:
+    """The pages near one page, each with the terms that say most of why."""
+    ranked = []
+    for other in terms:
+        if other == page:
+            continue
+        shared = [term for term in terms[page] & terms[other] if weights[term] > 0]
+        shared.sort(key=lambda term: (-weights[term], term))
+        if shared or other == following:
+            strength = math.fsum(weights[term] for term in shared)
+            # Sorted from small to large: False, so what follows, stands first.
+            ranked.append((other != following, -strength, other, shared[:RELATED]))
+    ranked.sort()
+    return [(other, shared) for _, _, other, shared in ranked[:RELATED]]
