@@ -39,7 +39,7 @@ from course.pages import syntax as pages
 from course.pages.formulas import FormulaError, Renderer
 from course.records import cells as sections
 from course.records import record as records
-from course.records import record_book
+from course.records import verified as verification
 from course.site import links, redirects, social_cards, stylesheets
 from course.site import search as search_index
 from course.site import theme as theme_html
@@ -88,7 +88,7 @@ class State:
     terms_on: dict[str, set[str]]
     related: dict[str, list[tuple[str, list[str]]]]
     renderer: Renderer
-    book: dict[str, Any]
+    verified: str  # what the course was verified with, as one line
     pages: dict[str, Checked]
 
 
@@ -117,8 +117,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     state.catalog = course.load(state.root)
     state.modules = state.catalog.modules
     config.nav = state.catalog.navigation()
-    state.book = record_book.book(state.root)
-    verified = record_book.verified_line(state.book["verified"])
+    state.verified = verified = verified_line(state.root)
     shown = " · ".join(
         filter(None, [release_name(config), verified and f"kiểm chứng với {verified}"])
     )
@@ -137,6 +136,19 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     state.pages, state.made_of, state.recalled, state.warned, state.cards = {}, {}, {}, {}, set()
     memory.rendered = []
     return config
+
+
+def verified_line(root: Path) -> str:
+    """What the records were made with; one that cannot be read is told where it is used."""
+    found = []
+    for path in sorted((root / "examples").glob("*/*/results/*.json")):
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            verification.facts_of([data])
+        except (ValueError, KeyError, TypeError):
+            continue
+        found.append(data)
+    return verification.line(verification.facts_of(found))
 
 
 def release_name(config: MkDocsConfig) -> str:
@@ -194,8 +206,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 publish(record, title, files, config)
     for old, target in state.catalog.old_addresses().items():
         lead(old, target, files, config)
-    book = json.dumps(state.book, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    files.append(File.generated(config, "records.json", content=book))
     for font in sorted((KATEX / "fonts").glob("*.woff2")):
         files.append(
             File.generated(config, f"assets/katex/fonts/{font.name}", abs_src_path=str(font))
@@ -411,9 +421,7 @@ def course_texts(page: str, config: MkDocsConfig) -> dict[str, Callable[[], str]
         "count": lambda: course_lists.counts(state.modules),
         "glossary": lambda: glossary.page(state.terms, term_places(config)),
         "changelog": changelog_text,
-        "verified": lambda: (
-            f'<span class="verified">{record_book.verified_line(state.book["verified"])}</span>'
-        ),
+        "verified": lambda: f'<span class="verified">{state.verified}</span>',
     }
     for module in state.modules:
         if module.page == page:
