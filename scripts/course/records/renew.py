@@ -171,13 +171,13 @@ def make_record(
     step()
     transcript = [" ".join(["$ python", script.name, *options]), done.output]
     data: dict[str, Any] = {"schema": SCHEMA, "command": f"python {script.name}"}
-    data |= {"exit_code": done.exit_code, **kept_parts(done)}
+    data |= {"exit_code": done.exit_code, **kept_parts(done.data)}
     broken_runs = {}
     for way in ways_of(script) if breaks else ():
         broken_options = [*options, "--break", way]
         broken = checked_run(script, root, broken_options, time_limit, expected=1)
         step()
-        broken_runs[way] = {"exit_code": broken.exit_code, **kept_parts(broken)}
+        broken_runs[way] = {"exit_code": broken.exit_code, **kept_parts(broken.data)}
         command = " ".join(["$ python", script.name, *broken_options])
         transcript += ["", command, broken.output]
     if broken_runs:
@@ -186,9 +186,9 @@ def make_record(
     return data, "\n".join(transcript) + "\n", figure_of(script, data, done.figure)
 
 
-def kept_parts(done: Run) -> dict[str, Any]:
+def kept_parts(data: dict[str, Any]) -> dict[str, Any]:
     """What of a run's own data stands in the record; no empty part."""
-    return {part: done.data[part] for part in (*PARTS, TOLERANCE) if done.data.get(part)}
+    return {part: data[part] for part in (*PARTS, TOLERANCE) if data.get(part)}
 
 
 def checked_pins(source: str, root: Path) -> dict[str, str]:
