@@ -27,7 +27,7 @@ import psutil
 
 from course import ROOT
 from course.records.compare import flatten, plain
-from course.records.record import data_of, siblings_of, syntax_tree
+from course.records.record import data_of, siblings_of
 from course.text import Refusal, read
 
 CHILD = Path(__file__).with_name("child.py")
@@ -55,6 +55,14 @@ class Run:
     wall_seconds: float
     peak_rss_mib: float
     peak_disk_mib: float
+
+
+def syntax_tree(script: str) -> ast.Module:
+    """What ast makes of a script; an empty module while it does not parse."""
+    try:
+        return ast.parse(script)
+    except SyntaxError:
+        return ast.Module([], [])
 
 
 def leaves_results(source: str) -> bool:
