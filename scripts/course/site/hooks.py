@@ -41,9 +41,9 @@ from course.records import cells as sections
 from course.records import record as records
 from course.records import record_book
 from course.site import links, redirects, social_cards, stylesheets
-from course.site import search as search_index
 from course.site import theme as theme_html
 from course.site.rebuild import digest, memory, states
+from course.site.search import index as search_index
 from course.text import DEV, slugify
 
 log = logging.getLogger("mkdocs.hooks.course")
@@ -51,7 +51,7 @@ KATEX = ROOT / "node_modules/katex/dist"
 # Of the theme: its own search worker with the languages that it knows, and source maps. Nothing asks for them.
 UNUSED = re.compile(r"assets/javascripts/(lunr|workers)/|assets/.*\.map$")
 MATH = re.compile(
-    r'<(?P<tag>span|div) class="arithmatex" data-search-exclude(?:="")?>'
+    r'<(?P<tag>span|div) class="arithmatex">'
     r"\s*\\(?P<open>[(\[])(?P<tex>.*?)\\[)\]]\s*</(?P=tag)>",
     re.DOTALL,
 )
@@ -200,6 +200,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(
             File.generated(config, f"assets/katex/fonts/{font.name}", abs_src_path=str(font))
         )
+    for path, script in search_index.SCRIPTS.items():
+        files.append(File.generated(config, path, abs_src_path=str(script)))
     one_stylesheet(files, config)
     return files
 
@@ -545,7 +547,7 @@ def draw_card(page: Page, config: MkDocsConfig) -> None:
 
 
 def checked_content(content: str, page: Page, files: Files) -> str:
-    """HTML of a page with its words linked and its formulas kept out of the search; what is wrong with it is told."""
+    """HTML of a page with its words linked; what is wrong with it is told."""
     checked = state.pages[page.file.src_uri]
     reader = rendered.read(content, state.names)
     told = {line for line, _ in checked.found.problems}
@@ -566,7 +568,7 @@ def checked_content(content: str, page: Page, files: Files) -> str:
         content = state.words.link(
             content, get_relative_url(files.get_file_from_path(glossary.PAGE).url, page.url)
         )
-    return content.replace(' class="arithmatex">', ' class="arithmatex" data-search-exclude>')
+    return content
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
