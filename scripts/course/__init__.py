@@ -1,4 +1,4 @@
-"""The machine behind the course, in the order in which data flows: records, pages, site, versions."""
+"""The machine behind the course, in the order of the data: records, pages, site, versions."""
 
 from pathlib import Path
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -13,6 +15,13 @@ from course.text import Refusal
 
 SERVER = Path(__file__).with_name("katex_server.mjs")
 KATEX = ROOT / "node_modules/katex/package.json"
+
+# A formula as pymdownx.arithmatex leaves it in a page's HTML.
+FORMULA = re.compile(
+    r'<(?P<tag>span|div) class="arithmatex">'
+    r"\s*\\(?P<open>[(\[])(?P<tex>.*?)\\[)\]]\s*</(?P=tag)>",
+    re.DOTALL,
+)
 
 
 class FormulaError(Exception):
@@ -87,3 +96,19 @@ class Renderer:
             content = json.dumps({"key": self.key, "formulas": self.known}, ensure_ascii=False)
             self.cache.write_text(content, encoding="utf-8")
             self.changed = False
+
+
+def render_formulas(output: str, renderer: Renderer) -> str:
+    """HTML of a whole page with each formula as KaTeX renders it."""
+
+    def rendered(match: re.Match[str]) -> str:
+        display = match["open"] == "["
+        tex = html.unescape(match["tex"]).strip()
+        try:
+            shown = renderer.render(tex, display)
+        except FormulaError:  # told with its line when the source was checked
+            return match[0]
+        focus = ' tabindex="0"' if display else ""  # a long one scrolls, by keyboard too
+        return f'<{match["tag"]} class="arithmatex"{focus}>{shown}</{match["tag"]}>'
+
+    return FORMULA.sub(rendered, output)

@@ -13,8 +13,8 @@ from course.catalog import lesson_folder
 from course.pages import changelog, glossary, lists, refusals
 from course.pages.course import Course
 from course.pages.formulas import FormulaError
-from course.pages.strip import reading_minutes, strip
 from course.pages.references import Source
+from course.pages.strip import reading_minutes, strip
 from course.pages.syntax import CheckedPage, process
 from course.records.cells import docstring_of
 from course.text import Refusal, read

@@ -16,7 +16,8 @@ from course.catalog import as_list
 from course.pages.course import Course
 from course.pages.notebook import notebook_of
 from course.records.record import Record, paths_of
-from course.site import redirects, search
+from course.site import redirects
+from course.site.search.index import SCRIPTS
 from course.site.theme import join_stylesheets, stylesheet_name
 from course.text import Refusal
 
@@ -42,7 +43,7 @@ def add_files(files: Files, config: MkDocsConfig, course: Course) -> None:
     add_redirects(pages, files, config, course)
     for font in sorted((KATEX / "fonts").glob("*.woff2")):
         files.append(generated(config, f"assets/katex/fonts/{font.name}", font))
-    for path, file in search.SCRIPTS.items():
+    for path, file in SCRIPTS.items():
         files.append(generated(config, path, file))
     add_stylesheet(files, config)
 

@@ -22,12 +22,13 @@ from mkdocs.utils import get_relative_url
 from course.node import ensure_node_modules
 from course.pages import glossary, lesson
 from course.pages.course import Course, load_course
+from course.pages.formulas import render_formulas
 from course.pages.notebook import notebook_html
 from course.pages.syntax import CheckedPage
-from course.site import links, search, settings, social_cards, theme
+from course.site import links, settings, social_cards, theme
 from course.site.files import add_files
-from course.site.formulas import hide_from_search, render_formulas
 from course.site.rebuild import basis_of, memory
+from course.site.search import index as search
 from course.text import Refusal
 
 log = logging.getLogger("mkdocs.hooks.course")
@@ -132,7 +133,6 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
         if place in build.course.related:
             way = get_relative_url(files.get_file_from_path(glossary.PAGE).url, page.url)
             content = build.course.words.link(content, way)
-        content = hide_from_search(content)
     memory.has_content(page)
     return theme.mend_content(content)
 
