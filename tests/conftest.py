@@ -1,4 +1,4 @@
-"""Fixtures: a copy of the project that a test may damage, the built site, a server for it, a browser."""
+"""What tests share: the real site, built once for all workers, a browser for it, a tiny course."""
 
 from __future__ import annotations
 
@@ -7,113 +7,91 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from browser import FLAGS, find_browser
+from browser import FLAGS, find_browser, install_browser
 from static_server import served
+from tiny_course import Project, make_tiny
 
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = "https://code.example.org/khoa-hoc"
-NOWHERE = shutil.ignore_patterns("__pycache__", ".*_cache")
-AT_THE_TOP = {".git", ".venv", "node_modules", "node_modules.lock", "site", ".cache"}
+
+# MkDocs reads it when it is imported, here and in child processes.
+os.environ["NO_MKDOCS_2_WARNING"] = "1"
 
 
-def left_out(folder: str, names: list[str]) -> set[str]:
-    """What a copy of the project does without: of its top, what was made from the rest."""
-    found = set(NOWHERE(folder, names))
-    if Path(folder) == ROOT:
-        found |= AT_THE_TOP & set(names)
-    return found
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all",
+        action="store_true",
+        help="everything: every experiment at full size against its record, all cases",
+    )
 
 
-@dataclass
-class Project:
-    """A copy of the project in a folder of its own."""
-
-    root: Path
-
-    def edit(self, path: str, old: str, new: str) -> int:
-        """Replace the first `old` in a file by `new`; the line (1-based) where `old` began."""
-        file = self.root / path
-        text = file.read_text(encoding="utf-8")
-        assert old in text, f"{path} no longer holds {old!r}: mend the test"
-        file.write_text(text.replace(old, new, 1), encoding="utf-8", newline="\n")
-        return text.count("\n", 0, text.index(old)) + 1
-
-    def build(self, *options: str) -> tuple[int, str]:
-        """Exit code and output of a strict build."""
-        command = [
-            sys.executable,
-            "-m",
-            "mkdocs",
-            "build",
-            "--strict",
-            "--site-dir",
-            str(self.root / "site"),
-            *options,
-        ]
-        done = subprocess.run(
-            command, cwd=self.root, env=environment(), capture_output=True, encoding="utf-8"
-        )
-        return done.returncode, done.stdout + done.stderr
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "all_only: runs only with --all")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of what one script saved run in one worker (`--dist loadgroup`), so that it is saved once."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without `--all`, leave out what only that runs."""
+    if config.getoption("--all"):
+        return
+    kept = []
+    left_out = []
     for item in items:
-        if "saved" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(item.callspec.params["saved"].stem))
+        if item.get_closest_marker("all_only"):
+            left_out.append(item)
+        else:
+            kept.append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of child processes: UTF-8, offline, quiet; the address of a repository, for edit links.
+    """The environment of child processes: UTF-8, offline; an address of the repository, for the
+    links that edit a page.
 
-    Threads that wait sleep instead of spinning: tests run side by side, and the spinning takes the others' cores.
+    Threads that wait sleep instead of spinning: tests run side by side, and the spinning takes the
+    others' cores.
     """
     own = {
         "OMP_WAIT_POLICY": "PASSIVE",
         "PYTHONUTF8": "1",
+        "PYTHONPATH": str(ROOT / "scripts"),
         "HF_HUB_OFFLINE": "1",
-        "NO_MKDOCS_2_WARNING": "1",
         "REPO_URL": REPOSITORY,
     }
     return {**os.environ, **own, **more}
 
 
-def copy_project(target: Path) -> Project:
-    """Copy what the project holds; node_modules is linked where the system allows it."""
-    shutil.copytree(ROOT, target, ignore=left_out)
-    try:
-        (target / "node_modules").symlink_to(ROOT / "node_modules", target_is_directory=True)
-    except OSError:
-        shutil.copytree(ROOT / "node_modules", target / "node_modules")
-    return Project(target)
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all workers of this run see."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A copy, strictly built."""
-    copy = copy_project(tmp_path_factory.mktemp("site") / "project")
-    code, output = copy.build()
-    assert code == 0, output
-    return copy
-
-
-@pytest.fixture
-def project(tmp_path: Path, built: Project) -> Project:
-    """A fresh copy for one test, with what a build before it has cached, as an author's clone has it."""
-    copy = copy_project(tmp_path / "project")
-    shutil.copytree(built.root / ".cache", copy.root / ".cache")
-    return copy
-
-
-@pytest.fixture(scope="session")
-def site(built: Project) -> Path:
-    """The site, strictly built from a copy."""
-    return built.root / "site"
+def site(shared_folder: Path) -> Path:
+    """The site, strictly built by the first worker that asks; COURSE_SITE names a ready one."""
+    if "COURSE_SITE" in os.environ:
+        return Path(os.environ["COURSE_SITE"]).resolve()
+    folder = shared_folder / "site"
+    failure = shared_folder / "site.txt"  # what a worker before this one was told; empty: all well
+    with FileLock(shared_folder / "site.lock"):
+        if not failure.exists():
+            command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder]
+            done = subprocess.run(
+                command, cwd=ROOT, env=environment(), capture_output=True, encoding="utf-8"
+            )
+            said = done.stdout + done.stderr
+            failure.write_text(said if done.returncode else "", encoding="utf-8")
+    said = failure.read_text(encoding="utf-8")
+    assert said == "", said
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -124,13 +102,29 @@ def address(site: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium, driven by Playwright."""
+def browser(shared_folder: Path):
+    """Headless Chromium, driven by Playwright; installed where there is none."""
     from playwright.sync_api import sync_playwright
 
-    path = find_browser()
-    assert path, "no browser: `dev.py test` installs one"
+    with FileLock(shared_folder / "browser.lock"):
+        path = find_browser() or install_browser()
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(path), args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a build of the tiny course leaves for the next one: formulas, notebooks, pictures."""
+    course = make_tiny(tmp_path_factory.mktemp("tiny") / "course")
+    assert course.build() == []
+    return course.root / ".cache"
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, tiny_cache: Path) -> Project:
+    """The tiny course, for one test to damage."""
+    course = make_tiny(tmp_path / "tiny")
+    shutil.copytree(tiny_cache, course.root / ".cache")
+    return course

@@ -45,12 +45,11 @@ def ensure_node_modules(root: Path = ROOT, tests: bool = False) -> None:
     `tests`: with the tools of the tests. Any number of processes may call this at once; whoever
     comes second waits. Raises Refusal.
     """
-    # Not on the way of a build that has all it needs.
-    from filelock import FileLock
-
     lock_file = root / "package-lock.json"
     if not lock_file.is_file() or is_installed(root, tests):
         return
+    from filelock import FileLock  # here: dev.py reads this file before anything is installed
+
     try:
         with FileLock(root / ".cache/node_modules.lock"):
             if not is_installed(root, tests):  # by the process waited for
