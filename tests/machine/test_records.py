@@ -320,14 +320,20 @@ def test_a_record_of_another_size_stands_beside(course):
     assert "examples measure --size big" in printed
 
 
-def test_a_slow_script_is_checked_at_its_small_size(course):
+def no_drawing(data):
+    raise KeyError("a small run lacks what its figure needs")
+
+
+def test_a_slow_script_is_checked_at_its_small_size(course, monkeypatch):
     course.write(OLDER)
     course.renew()
     assert course.run(check=True, quick=True)[1] == "module/lesson/measure.py: khớp\n"
     course.say_it_was_slow()
+    monkeypatch.setitem(older_figures.DRAWINGS, "module/lesson/measure", no_drawing)
     small = "module/lesson/measure.py: khớp (cỡ nhỏ: mã thoát và khoá)\n"
     assert course.run(check=True, quick=True) == (0, small)
     assert course.run(check=True) == (0, "module/lesson/measure.py: khớp\n")
+    monkeypatch.undo()
     # It really was the small run: a key that only that run has is new.
     course.write(OLDER, '{"count": count}', '{args.size or "count": count}')
     course.renew()
@@ -487,6 +493,9 @@ def test_a_machine_with_another_version_makes_no_record(course):
     code, printed = course.run()
     assert code == 1
     assert "không phải bản ghim 0.0.1" in printed
+    course.write(EXPERIMENT, "tqdm", "no-such-package")
+    course.put("requirements.txt", "no-such-package==1.0\n")
+    assert "chưa cài no-such-package 1.0" in course.run()[1]
 
 
 def test_the_list_tells_the_state_of_every_record(course):

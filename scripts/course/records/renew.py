@@ -157,7 +157,7 @@ def make_record(
     quick: bool = False,
     breaks: bool = True,
 ) -> tuple[dict[str, Any], str, str]:
-    """Run a script, then each of its ways to break; the record (unsealed), transcript and figure.
+    """Run a script, then each of its ways to break; record (unsealed), transcript, SVG it drew.
 
     `size`: of an older script; `quick`: the small run of an experiment; `breaks`: with the runs
     that an older script breaks on purpose. Raises Refusal when a run does not end as it must.
@@ -183,7 +183,7 @@ def make_record(
     if broken_runs:
         data["breaks"] = broken_runs
     data["provenance"] = provenance_of(script, root, done, pins, size)
-    return data, "\n".join(transcript) + "\n", figure_of(script, data, done.figure)
+    return data, "\n".join(transcript) + "\n", done.figure
 
 
 def kept_parts(data: dict[str, Any]) -> dict[str, Any]:
@@ -195,7 +195,10 @@ def checked_pins(source: str, root: Path) -> dict[str, str]:
     """The pins that a script needs. Raises Refusal when this machine has other versions."""
     pins = pins_of(source, requirements_pins(root))
     for name, version in pins.items():
-        installed = metadata.version(name)
+        try:
+            installed = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            raise Refusal(f"chưa cài {name} {version}: chạy dev.py setup") from None
         if installed.partition("+")[0] != version:
             raise Refusal(f"{name} {installed} không phải bản ghim {version}: chạy dev.py setup")
     return pins
@@ -259,9 +262,10 @@ def figure_of(script: Path, data: dict[str, Any], drawn: str) -> str:
 
 def renew_record(script: Path, root: Path, time_limit: float, step: Step, size: str = "") -> str:
     """Run a script and keep its record; what happened, in a few Vietnamese words."""
-    data, transcript, figure = make_record(
+    data, transcript, drawn = make_record(
         script, root, time_limit, step, size=size, breaks=not size
     )
+    figure = figure_of(script, data, drawn)
     old = record_or_none(script, root, size)
     if old is None:
         write(script, data, transcript, figure)

@@ -319,7 +319,7 @@ def results_of(kept: dict[str, Any], command: str) -> dict[str, Any]:
     if "results" not in kept:
         raise Refusal(
             f"{command}: script không để lại biến `results` "
-            "(khi mọi đối chứng đạt, script phải chạy đến hết, không gọi sys.exit)"
+            "(khi mọi kiểm tra đạt, script phải chạy đến hết, không gọi sys.exit)"
         )
     results = kept["results"]
     problem = problem_of(results)
