@@ -54,7 +54,7 @@ def command(site: Path, base: str) -> list[str]:
         str(site),
         # The banner of an older version leads out of it, to the newest one beside it.
         "--exclude",
-        f"^{re.escape(site.parent.as_uri())}/{LATEST}/",
+        f"^{re.escape(site.parent.as_uri())}/{LATEST}(/|$)",
     ]
     if base:
         address = re.escape(f"{site.as_uri()}/{base}")

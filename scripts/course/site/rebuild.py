@@ -22,7 +22,7 @@ from mkdocs.structure.pages import Page
 
 from course.pages.course import Course
 from course.pages.lesson import LISTS, course_list
-from course.records.record import MODELS, REQUIREMENTS, Record, paths_of, siblings_of
+from course.records.record import MODELS, REQUIREMENTS, Record, data_of, paths_of, siblings_of
 from course.text import Refusal
 
 LIST = re.compile(r"\[\[course:(\w+)\]\]")
@@ -182,6 +182,7 @@ def sources(page: Page, course: Course) -> list[object]:
             beside.append(record.script)
             beside += paths_of(record.script, record.size)
             beside += siblings_of(record.script)
+            beside += data_of(record.script, course.root)
         else:
             shown.append(str(record))
     return [source, shown, file_stamps(beside), course.related.get(place)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from course.records import verified
-from course.records.compare import flatten, near
+from course.records.compare import DEFAULT_TOLERANCE, flatten, near
 from course.text import Refusal
 from course.versions.branch import (
     BRANCH,
@@ -102,9 +102,16 @@ def parsed(texts: dict[str, str]) -> dict[str, Record]:
 
 
 def values_of(run: Record) -> dict[str, Any]:
-    """Dotted key -> recorded value, of a record and of its runs that were broken on purpose."""
-    values = {"exit_code": run["exit_code"]}
-    values |= flatten({"exact": run.get("exact", {}), "approx": run.get("approx", {})})
+    """Dotted key -> recorded value, of a record and of its runs that were broken on purpose.
+
+    Every approximate value comes with its tolerance: its own, or that of the record.
+    """
+    values = {"exit_code": run["exit_code"], **flatten({"exact": run.get("exact", {})})}
+    tolerance = run.get("tolerance", DEFAULT_TOLERANCE)
+    for key, value in flatten({"approx": run.get("approx", {})}).items():
+        if not is_approximate(value):
+            value = {"value": value, **tolerance}
+        values[key] = value
     for way, broken in run.get("breaks", {}).items():
         for key, value in values_of(broken).items():
             values[f"breaks.{way}.{key}"] = value
