@@ -4,7 +4,6 @@ no MkDocs.
 
 from __future__ import annotations
 
-import html
 import posixpath
 import re
 from functools import partial
@@ -16,8 +15,7 @@ from course.pages.formulas import FormulaError
 from course.pages.references import Source
 from course.pages.strip import reading_minutes, strip
 from course.pages.syntax import CheckedPage, process
-from course.records.cells import docstring_of
-from course.text import Refusal, read
+from course.text import Refusal
 
 # What `[[course:NAME]]` may ask for; the last two only on a module's own page.
 LISTS = ("written", "modules", "count", "glossary", "changelog", "verified", "lessons", "hours")
@@ -156,15 +154,3 @@ def rendered_problems(content: str, checked: CheckedPage, course: Course) -> Pro
         if problem and line not in told:
             found.append((line, problem))
     return found
-
-
-def notebook_facts(notebook: str, course: Course) -> dict[str, str]:
-    """Title and description of a notebook's page: they come from its script. `script`: its path
-    below examples/.
-    """
-    script = f"{notebook.removesuffix('.ipynb')}.py"
-    summary = docstring_of(read(course.examples / script)).partition("\n")[0].rstrip(".")
-    title = html.escape(summary)
-    name = posixpath.basename(script)
-    description = f"Notebook làm từ {name} và bản ghi của nó: {title}."
-    return {"title": title, "description": description, "script": script}

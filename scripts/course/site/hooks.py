@@ -23,10 +23,10 @@ from course.node import ensure_node_modules
 from course.pages import glossary, lesson
 from course.pages.course import Course, load_course
 from course.pages.formulas import render_formulas
-from course.pages.notebook import notebook_html
 from course.pages.syntax import CheckedPage
-from course.site import links, settings, social_cards, theme
+from course.site import links, notebook_pages, settings, social_cards, theme
 from course.site.files import add_files
+from course.site.notebook_pages import is_notebook
 from course.site.rebuild import basis_of, memory
 from course.site.search import index as search
 from course.text import Refusal
@@ -89,26 +89,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Fill in and check a page; put the strip at its head."""
     build = build_of(config)
     place = page.file.src_uri
-    if place.endswith(".ipynb"):
-        describe_notebook(page, build.course)
-    if memory.before(page, build.course) or place.endswith(".ipynb"):
+    if is_notebook(page):
+        notebook_pages.describe(page, build.course)
+    if memory.before(page, build.course) or is_notebook(page):
         return markdown
     checked = lesson.check(place, markdown, build.course)
     build.checked[place] = checked
     warn(place, checked.problems)
     return lesson.with_head_and_foot(place, markdown, checked.markdown, build.course)
-
-
-def describe_notebook(page: Page, course: Course) -> None:
-    """A notebook comes from a script: that is where its title stands, and where it is edited."""
-    facts = lesson.notebook_facts(page.file.src_uri, course)
-    page.meta["title"] = facts["title"]
-    page.meta["description"] = facts["description"]
-    page.meta["search"] = {"exclude": True}  # it repeats what the lesson explains part by part
-    if page.edit_url:
-        page.edit_url = page.edit_url.replace(
-            f"docs/{page.file.src_uri}", f"examples/{facts['script']}"
-        )
 
 
 def warn(place: str, problems: lesson.Problems) -> None:
@@ -124,10 +112,8 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
     build.cards.add(social_cards.card_of(page, config, build.course.cache / "social"))
     if place in memory.recalled:
         return content
-    if place.endswith(".ipynb"):
-        taught = files.get_file_from_path(config.extra["lesson_of_notebook"][place])
-        way = get_relative_url(taught.url, page.url)
-        content = notebook_html(content, build.course.title(taught.src_uri), way)
+    if is_notebook(page):
+        content = notebook_pages.finished(content, page, files, config, build.course)
     else:
         warn(place, lesson.rendered_problems(content, build.checked[place], build.course))
         if place in build.course.related:
