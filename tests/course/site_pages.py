@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from bs4 import BeautifulSoup
@@ -36,7 +36,7 @@ PAGES = {address_of(page): page for page in sorted((ROOT / "docs").rglob("*.md")
 NOTEBOOKS = notebook_addresses()
 
 
-@lru_cache(maxsize=None)
+@cache
 def soup(site: Path, page: str) -> BeautifulSoup:
     """A page of the built site, read once; not to be changed."""
     text = (site / page.lstrip("/") / "index.html").read_text(encoding="utf-8")

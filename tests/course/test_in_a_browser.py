@@ -7,7 +7,7 @@ finds in light and in dark.
 from __future__ import annotations
 
 import gzip
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -79,7 +79,7 @@ class Visit:
         return [f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in found]
 
 
-@lru_cache(maxsize=None)
+@cache
 def weight(file: Path) -> int:
     """Bytes as they travel: compressed, but for fonts, which are that already."""
     content = file.read_bytes()
