@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "all_only: runs only with --all")
+    # Set here, before there are workers, so that all of them collect the same sample.
+    os.environ.setdefault("COURSE_SAMPLE_DATE", date.today().isoformat())
+
+
+def pytest_report_header() -> str:
+    day = os.environ["COURSE_SAMPLE_DATE"]
+    return f"experiments: the sample of {day} (again: COURSE_SAMPLE_DATE={day})"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""`mkdocs serve`: an edit shows, what did not change is not rendered again, no warning gets lost."""
+"""`mkdocs serve`: an edit shows, what did not change is not rendered anew, no warning gets lost."""
 
 from __future__ import annotations
 

@@ -1,0 +1,106 @@
+"""The course around its lessons: lists, glossary, words, what stands near a page."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from site_pages import PAGES, SECTION, address_of, soup
+
+from conftest import ROOT
+from course.catalog import load
+from course.pages import glossary
+from course.pages.lists import RELATED
+
+CATALOG = load(ROOT)
+TERMS, _ = glossary.load(ROOT)
+TEXTS = [
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.py")),
+    ROOT / "README.md",
+    ROOT / "scripts/data/course.yml",
+]
+WITH_PAGE = [module for module in CATALOG.modules if module.page]
+
+
+@pytest.mark.parametrize("module", WITH_PAGE, ids=lambda module: module.folder)
+def test_a_module_lists_its_lessons_in_learning_order(site, module):
+    page = address_of(ROOT / "docs" / module.page)
+    items = soup(site, page).select("article .course-list li")
+    for item, lesson in zip(items, module.lessons, strict=True):
+        text = item.get_text()
+        assert item.select_one("small").get_text() == lesson.number
+        assert lesson.title in text
+        assert lesson.description in text
+        assert lesson.description
+        assert bool(item.select("a")) == bool(lesson.page)
+        assert ("chưa viết" in text) != bool(lesson.page)
+
+
+def test_the_portal_says_what_exists(site):
+    portal = soup(site, "/")
+    links = [link["href"] for link in portal.select("article a[href]")]
+    assert SECTION.lstrip("/") in links
+    lines = portal.select("article .course-list li[id^=mo-dun]")
+    for line, module in zip(lines, CATALOG.modules, strict=True):
+        text = line.get_text()
+        assert text.startswith(module.number)
+        assert module.title in text
+        assert ("chưa viết" in text) == (not module.written and not module.page)
+
+
+def test_the_foot_of_a_lesson_names_what_comes_next_and_what_shares_its_words(site):
+    foot = soup(site, f"{SECTION}tied-weights/").select_one(".related")
+    links = [link["href"] for link in foot.select("a")]
+    assert links[0] == "../checkpoint/"  # the next page
+    assert 2 <= len(links) <= RELATED
+    assert "cùng nói về" in foot.get_text()
+
+
+def test_the_glossary_is_whole(site):
+    numbers = {lesson.number for lesson in CATALOG.lessons}
+    for term in TERMS:
+        assert term.first in numbers, term.vi
+        assert term.definition.endswith("."), term.vi
+        assert "\n" not in term.definition
+    anchors = [term.anchor for term in TERMS]
+    entries = [entry["id"] for entry in soup(site, "/glossary/").select("dl.glossary dt")]
+    assert sorted(entries) == sorted(anchors)
+    assert len(set(anchors)) == len(anchors)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_first_use_of_a_word_leads_to_the_glossary(site, page):
+    document = soup(site, page)
+    links = document.select("a.term")
+    targets = [link["href"] for link in links]
+    assert len(targets) == len(set(targets))
+    assert all(link["title"] for link in links)
+    places = "pre a.term, code a.term, h1 a.term, h2 a.term, h3 a.term, a a.term, table a.term"
+    assert not document.select(places)
+    if page.startswith(SECTION):
+        assert targets
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_pages_and_scripts_use_the_words_of_the_glossary(path):
+    text = path.read_text(encoding="utf-8").lower()
+    for term in TERMS:
+        for variant in term.refused:
+            found = variant in text and re.search(rf"\b{re.escape(variant)}\b", text)
+            assert not found, f"«{variant}», viết «{term.vi}»"
+
+
+def test_tones_stand_on_the_same_vowel_everywhere():
+    """«hoá», not «hóa»: one way, so that a reader who searches in a page finds every place."""
+    other = re.compile(r"\b\w*(?:óa|òa|ỏa|õa|ọa|óe|òe|úy|ùy|ủy|ũy|ụy)\b", re.IGNORECASE)
+    places = (
+        "docs/**/*.md",
+        "docs/**/*.js",
+        "scripts/**/*.py",
+        "scripts/data/*",
+        "examples/**/*.py",
+    )
+    for place in places:
+        for path in sorted(ROOT.glob(place)):
+            assert not other.findall(path.read_text(encoding="utf-8")), path
