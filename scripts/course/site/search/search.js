@@ -60,7 +60,7 @@ const WORD = /√?[\p{L}\p{N}]+(?:\p{M}+[\p{L}\p{N}]*)*/gu
 const OLD_TONE =
   /(o)([\u0300\u0301\u0303\u0309\u0323])([ae])|(u)([\u0300\u0301\u0303\u0309\u0323])(y)/g
 
-/* A word as it is compared: small letters, NFC, hoá for hóa. */
+/* A word as it is compared: small letters, NFC, the tone on the second letter: hoá. */
 function normal(text) {
   const low = text.normalize("NFC").toLowerCase()
   if (/^[\x00-\x7f]*$/.test(low)) return low

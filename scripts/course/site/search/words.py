@@ -11,7 +11,7 @@ import unicodedata
 # Letters and digits, also below a root; accents that stand apart (NFD) belong to the letter before.
 WORD = re.compile("√?[^\\W_]+(?:[\u0300-\u036f]+[^\\W_]*)*")
 ACCENTS = re.compile("[\u0300-\u036f]")
-# Two ways to write one word, hóa and hoá: the tone of oa, oe and uy is moved to the second letter.
+# Two ways to write one word: the tone of oa, oe and uy is moved to the second letter (hoá).
 OLD_TONE = re.compile(
     "(o)([\u0300\u0301\u0303\u0309\u0323])([ae])|(u)([\u0300\u0301\u0303\u0309\u0323])(y)"
 )
