@@ -267,7 +267,7 @@ function takeApart(list, token) {
     ...token,
     word,
     form: bare(word),
-    glued: i && !humps ? true : token.glued,
+    glued: token.glued || (i > 0 && !humps),
     last: token.last && i === pieces.length - 1
   }))
 }
@@ -337,8 +337,8 @@ function read(list, query) {
     const { typed, others } = termAt(list, query, place)
     const ways = [addWay(1, typed)]
     for (const other of others) {
-      const words = other.split(" ")
-      ways.push(addWay(SYNONYM, words.map(word => ({ word, form: bare(word) }))))
+      const spoken = other.split(" ").map(word => ({ word, form: bare(word) }))
+      ways.push(addWay(SYNONYM, spoken))
     }
     const loud = Math.max(...typed.map(token => token.loud))
     const isStop = typed.every(token => token.isStop)
