@@ -136,3 +136,24 @@ def tiny(tmp_path: Path, tiny_cache: Path) -> Project:
     course = make_tiny(tmp_path / "tiny")
     shutil.copytree(tiny_cache, course.root / ".cache")
     return course
+
+
+@pytest.fixture
+def many(request: pytest.FixtureRequest):
+    """Settings of so many random cases, a quarter of them without `--all`: the same cases on every
+    run, however slow the machine.
+    """
+    from hypothesis import HealthCheck, settings
+
+    share = 1 if request.config.getoption("--all") else 4
+
+    def cases(count: int) -> settings:
+        return settings(
+            max_examples=count // share,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+
+    return cases

@@ -77,9 +77,10 @@ def test_script_transcript_and_notebook_are_published(site, page):
     text = (published / f"{script.stem}.ipynb").read_text(encoding="utf-8")
     notebook = nbformat.reads(text, as_version=4)
     nbformat.validate(notebook)
-    printed = "".join(
-        output["text"] for cell in notebook.cells for output in cell.get("outputs", [])
-    )
+    printed = ""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            printed += output["text"]
     first_run = next(iter(runs_of(transcript).values()))
     for line in first_run.splitlines():
         if line.startswith("== "):

@@ -6,10 +6,9 @@ import io
 import json
 import os
 import pickle
+import re
 import shutil
 import struct
-import subprocess
-import sys
 import tarfile
 import zipfile
 import zlib
@@ -17,10 +16,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from checker import entries_of, look, run, said, saved, zip_of
 from safetensors.torch import save_file
-from test_verify_checkpoint import TOOL, look, said
-
-from conftest import environment
 
 MARK = "DA_CHAY"
 
@@ -58,13 +55,13 @@ def state(*values: bytes) -> bytes:
     return b"(" + b"".join(values) + b"tb"
 
 
-def packed(path: Path, data_pkl: bytes) -> Path:
+def packed(path: Path, pickled: bytes) -> Path:
     """A torch ZIP whose pickle is this one."""
-    stream = io.BytesIO()
-    torch.save({}, stream)
-    with zipfile.ZipFile(stream) as good, zipfile.ZipFile(path, "w") as bad:
-        for entry in good.namelist():
-            bad.writestr(entry, data_pkl if entry.endswith("data.pkl") else good.read(entry))
+    entries = entries_of(saved({}))
+    for entry in entries:
+        if entry.endswith("data.pkl"):
+            entries[entry] = pickled
+    path.write_bytes(zip_of(entries))
     return path
 
 
@@ -133,7 +130,8 @@ def test_a_pickle_that_is_a_tar_too(tmp_path, monkeypatch, spelling):
     head = bytearray(512)
     head[:7] = b"\x80\x03B" + struct.pack("<I", 512 + len(body) - 7)
     head[100:148] = b"0000644\0" + b"0000000\0" * 2 + b"00000000000\0" * 2
-    head[148:157], head[257:265] = b" " * 8 + b"0", b"ustar\x0000"
+    head[148:157] = b" " * 8 + b"0"
+    head[257:265] = b"ustar\x0000"
     total = sum(head)
     spelled = {"octal": b"%06o\0 " % total, "binary": b"\x80" + total.to_bytes(7, "big")}
     head[148:156] = spelled.get(spelling, b"%o\0xxxxxx" % total)[:8].ljust(8, b"x")
@@ -153,102 +151,83 @@ def local(entry: bytes, content: bytes) -> bytes:
 
 def central(entry: bytes, content: bytes, offset: int, comment: bytes = b"") -> bytes:
     """Its line in the directory."""
-    sizes = (
-        zlib.crc32(content),
-        len(content),
-        len(content),
-        len(entry),
-        0,
-        len(comment),
-        0,
-        0,
-        0,
-        offset,
-    )
-    return struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0x800, 0, 0, 0, *sizes) + entry + comment
+    sizes = (zlib.crc32(content), len(content), len(content), len(entry), 0, len(comment))
+    rest = (0, 0, 0, offset)
+    line = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0x800, 0, 0, 0, *sizes, *rest)
+    return line + entry + comment
+
+
+def hidden_zip(base: int) -> bytes:
+    """A ZIP of its own, with a hostile pickle, that stands at `base` in the file around it."""
+    entries = {b"x/data.pkl": pickle.dumps(Evil(), 2), b"x/version": b"3\n"}
+    entries[b"x/byteorder"] = b"little"
+    inner = b""
+    lines = b""
+    for entry, content in entries.items():
+        lines += central(entry, content, base + len(inner))
+        inner += local(entry, content)
+    counts = (44, 45, 45, 0, 0, 3, 3, len(lines), base + len(inner))
+    return inner + lines + struct.pack("<4sQ2H2I4Q", b"PK\6\6", *counts)
 
 
 def test_a_second_directory_behind_a_comment(tmp_path, monkeypatch):
-    """The comment of the last line is a ZIP64 locator, which torch follows and Python's zipfile does not."""
+    """The comment of the last line is a ZIP64 locator: torch follows it, Python's zipfile not."""
     monkeypatch.chdir(tmp_path)
-    stream = io.BytesIO()
-    torch.save({"w": torch.zeros(4)}, stream)
-    with zipfile.ZipFile(stream) as archive:
-        entries = {entry.encode(): archive.read(entry) for entry in archive.namelist()}
-    out, offsets = b"", {}
+    out = b""
+    directory = b""
+    entries = entries_of(saved({"w": torch.zeros(4)}))
     for entry, content in entries.items():
-        offsets[entry] = len(out)
-        out += local(entry, content)
-    inner, lines, note = b"", b"", b"archive/.data/note"
+        directory += central(entry.encode(), content, len(out))
+        out += local(entry.encode(), content)
+    note = b"archive/.data/note"
     base = len(out) + 30 + len(note)
-    for entry, content in (
-        (b"x/data.pkl", pickle.dumps(Evil(), 2)),
-        (b"x/version", b"3\n"),
-        (b"x/byteorder", b"little"),
-    ):
-        lines += central(entry, content, base + len(inner))
-        inner += local(entry, content)
-    place = base + len(inner) + len(lines)
-    hidden = inner + lines
-    hidden += struct.pack(
-        "<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, 3, 3, len(lines), base + len(inner)
-    )
-    offsets[note] = len(out)
-    out, entries[note] = out + local(note, hidden), hidden
-    last = struct.pack("<4sIQI", b"PK\6\7", 0, place, 1)
-    directory = b"".join(
-        central(e, c, offsets[e], last if e == note else b"") for e, c in entries.items()
-    )
-    counts = (0, 0, len(entries), len(entries), len(directory), len(out), 0)
+    hidden = hidden_zip(base)
+    # The record that ends the hidden directory is its last 56 bytes.
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, base + len(hidden) - 56, 1)
+    directory += central(note, hidden, len(out), locator)
+    out += local(note, hidden)
+    total = len(entries) + 1
+    counts = (0, 0, total, total, len(directory), len(out), 0)
     Path("m.pt").write_bytes(out + directory + struct.pack("<4s4H2IH", b"PK\5\6", *counts))
     assert look(tmp_path / "m.pt").exit_code == 1
     torch.load("m.pt", weights_only=False)
     assert Path(MARK).exists()
 
 
-ODD = {
-    "plain": lambda content: content,
-    "a byte after the end": lambda content: content + b"\0",
-    "a far directory": lambda content: content[:-22] + bytes(17 << 20) + content[-22:],
-    "a last record cut short after it": lambda content: content + b"PK\5\6" + bytes(10),
-    "a directory longer than is read": lambda content: padded(content, 17 << 20),
-    "capitals": lambda content: renamed(content, "data.pkl", "DATA.PKL"),
-}
-
-
-def renamed(content: bytes, old: str, new: str) -> bytes:
-    """The same ZIP with one entry called otherwise."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(out, "w") as target:
-        for entry in source.namelist():
-            target.writestr(entry.replace(old, new), source.read(entry))
-    return out.getvalue()
-
-
 def padded(content: bytes, size: int) -> bytes:
-    """The same ZIP with a directory of `size` bytes: its first line's comments come before the pickle's own line."""
+    """The same ZIP with a directory of `size` bytes: comments come before the pickle's own line."""
     count, length, begin = struct.unpack_from("<HII", content, len(content) - 12)
     note = b"archive/note"
     filler = central(note, b"", begin, b"x" * 60_000) * (size // 60_000)
     middle = local(note, b"")
     directory = filler + content[begin : begin + length]
-    counts = (0, 0, *[count + size // 60_000] * 2, len(directory), begin + len(middle), 0)
+    total = count + size // 60_000
+    counts = (0, 0, total, total, len(directory), begin + len(middle), 0)
     return content[:begin] + middle + directory + struct.pack("<4s4H2IH", b"PK\5\6", *counts)
+
+
+def odd_zips() -> dict[str, bytes]:
+    """A hostile torch file, and ways to make it look like another file."""
+    entries = entries_of(saved({"w": torch.zeros(4), "e": Evil()}))
+    plain = zip_of(entries)  # without torch's padding, so that miniz reads what is made of it
+    capitals = {name.replace("data.pkl", "DATA.PKL"): entries[name] for name in entries}
+    return {
+        "plain": plain,
+        "a byte after the end": plain + b"\0",
+        "a far directory": plain[:-22] + bytes(17 << 20) + plain[-22:],
+        "a last record cut short after it": plain + b"PK\5\6" + bytes(10),
+        "a directory longer than is read": padded(plain, 17 << 20),
+        "capitals": zip_of(capitals),
+    }
+
+
+ODD = odd_zips()
 
 
 @pytest.mark.parametrize("case", ODD)
 def test_a_torch_file_under_another_name(tmp_path, case):
     save_file({"w": torch.zeros(4)}, tmp_path / "model.safetensors")
-    stream = io.BytesIO()
-    torch.save({"w": torch.zeros(4), "e": Evil()}, stream)
-    with zipfile.ZipFile(
-        stream
-    ) as archive:  # entries without torch's padding, so that miniz reads what is made of it
-        plain = io.BytesIO()
-        with zipfile.ZipFile(plain, "w") as target:
-            for entry in archive.namelist():
-                target.writestr(entry, archive.read(entry))
-    (tmp_path / "checkpoint.pth.tar").write_bytes(ODD[case](plain.getvalue()))
+    (tmp_path / "checkpoint.pth.tar").write_bytes(ODD[case])
     assert look(tmp_path).exit_code == 1
 
 
@@ -271,7 +250,9 @@ def test_a_flag_that_makes_torch_skip_the_numbers(tmp_path):
 
 @pytest.mark.parametrize("case", ["long", "many", "storage", "words"])
 def test_a_bin_of_another_program_is_no_cloak(tmp_path, case):
-    """A `.bin` that Python cannot unpickle is another program's; one that is only too long for the reader is not."""
+    """A `.bin` that Python cannot unpickle is another program's; one that is only too long for the
+    checker is not.
+    """
     evil = name("builtins", "exec") + text("1") + b"\x85R."
     content = {
         "long": raw(bytes(65 << 20)) + evil,
@@ -289,12 +270,8 @@ def test_no_raw_control_character_is_printed(tmp_path):
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
     save_file({"wte.weight": torch.ones(4, 2)}, folder / "model.safetensors")
-    done = subprocess.run(
-        [sys.executable, TOOL, tmp_path], env=environment(), capture_output=True, check=False
-    )
-    assert not [
-        line for line in done.stdout.split(b"\n") if any(byte < 32 or byte == 127 for byte in line)
-    ]
+    for line in run(tmp_path).stdout.split("\n"):
+        assert not re.search(r"[\x00-\x1f\x7f]", line), line
 
 
 def test_honest_folders_that_were_condemned(tmp_path):
@@ -322,24 +299,14 @@ def test_honest_folders_that_were_condemned(tmp_path):
     (tmp_path / "untidy/words.bin").write_bytes(b"\x07 no pickle")
     for seed in ("0", "1", "2"):  # the verdict once hung on the order of a set
         for case in (*made, "untidy"):
-            command = [sys.executable, TOOL, tmp_path / case]
-            done = subprocess.run(
-                command,
-                env=environment(PYTHONHASHSEED=seed),
-                capture_output=True,
-                encoding="utf-8",
-                check=False,
-            )
+            done = run(tmp_path / case, PYTHONHASHSEED=seed)
             assert done.returncode == 0, (case, done.stdout)
 
 
 def test_a_header_whose_length_looks_like_a_pickle(tmp_path):
-    path, length = tmp_path / "m.safetensors", 0x10480
-    header = (
-        json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}})
-        .encode()
-        .ljust(length)
-    )
+    path = tmp_path / "m.safetensors"
+    length = 0x10480
+    header = b'{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'.ljust(length)
     path.write_bytes(struct.pack("<Q", length) + header + bytes(8))
     assert path.read_bytes()[:2] == b"\x80\x04"
     assert look(path).exit_code == 0
@@ -349,11 +316,7 @@ def test_a_manifest_kept_elsewhere(tmp_path):
     folder = tmp_path / "m"
     folder.mkdir()
     save_file({"w": torch.ones(3)}, folder / "model.safetensors")
-    command = [sys.executable, TOOL, folder]
-    assert (
-        subprocess.run([*command, "--write-manifest"], env=environment(), check=False).returncode
-        == 0
-    )
+    assert run(folder, "--write-manifest").returncode == 0
     shutil.copy(folder / "SHA256.json", tmp_path / "safe.json")
     assert look(folder, tmp_path / "safe.json").exit_code == 0
     (folder / "SHA256.json").unlink()
@@ -384,14 +347,9 @@ def test_json_replaces_no_special_file_and_no_manifest(tmp_path):
     for options in (
         ["--json", "fifo"],
         ["--json", "link.json"],
-        ["--json", "x.json", "--manifest", "x.json"],
+        ["--json", "x.json", "--manifest", "x.json", "--write-manifest"],
     ):
-        words = [*options, *(["--write-manifest"] if "x.json" in options else [])]
-        command = [sys.executable, TOOL, "m.safetensors", *words]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment(), capture_output=True, check=False
-        )
-        assert done.returncode == 2, options
+        assert run("m.safetensors", *options, cwd=tmp_path).returncode == 2, options
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "fifo",
         "link.json",
@@ -399,23 +357,17 @@ def test_json_replaces_no_special_file_and_no_manifest(tmp_path):
     ]
 
 
-def test_work_and_memory_are_bounded(tmp_path):
-    """A memoised tuple given to a million calls; sparse terabyte; many folders: each is done in a breath."""
-    many = (
-        b"\x80\x02("
-        + b"K\x01" * 1_000_000
-        + b"tq\x01c__builtin__\nset\nq\x020"
-        + b"h\x02h\x01R0" * 1_000_000
-        + b"."
-    )
-    (tmp_path / "many.pkl").write_bytes(many)
-    with (tmp_path / "sparse.safetensors").open("wb") as stream:
-        stream.truncate(1 << 40)
-    for index in range(3000):
-        (tmp_path / f"folders/{index}").mkdir(parents=True)
-        (tmp_path / f"folders/{index}/x").touch()
-    for target in ("many.pkl", "sparse.safetensors", "folders"):
-        done = subprocess.run(
-            [sys.executable, TOOL, tmp_path / target], env=environment(), timeout=120, check=False
-        )
-        assert done.returncode in (1, 2)
+@pytest.mark.parametrize("target", ["many.pkl", "sparse.safetensors", "folders"])
+def test_work_and_memory_are_bounded(tmp_path, target):
+    """A tuple given to a million calls; a sparse terabyte; many folders: each done in a breath."""
+    if target == "many.pkl":
+        memoised = b"(" + b"K\x01" * 1_000_000 + b"tq\x01c__builtin__\nset\nq\x020"
+        (tmp_path / target).write_bytes(b"\x80\x02" + memoised + b"h\x02h\x01R0" * 1_000_000 + b".")
+    elif target == "sparse.safetensors":
+        with (tmp_path / target).open("wb") as stream:
+            stream.truncate(1 << 40)
+    else:
+        for index in range(3000):
+            (tmp_path / f"folders/{index}").mkdir(parents=True)
+            (tmp_path / f"folders/{index}/x").touch()
+    assert run(tmp_path / target).returncode in (1, 2)
