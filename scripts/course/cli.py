@@ -252,7 +252,7 @@ def compare_versions(args: argparse.Namespace) -> int:
 
 
 def bench(args: argparse.Namespace) -> int:
-    paths = [ROOT / "scripts", ROOT / "tests"]
+    paths = [ROOT / "scripts", ROOT / "tests", ROOT / "tests/course"]
     found = os.pathsep.join(str(path) for path in paths)
     return python(BENCHES / f"bench_{args.what}.py", PYTHONPATH=found)
 
