@@ -1,4 +1,7 @@
-"""Do two runs of one script say the same? Exact values must be equal, approximate ones near, times are not compared."""
+"""Do two runs of one script say the same?
+
+Exact values must be equal, approximate ones near, times are not compared.
+"""
 
 from __future__ import annotations
 
@@ -6,103 +9,146 @@ import difflib
 import re
 from typing import Any
 
+from course.records.record import is_approximate
+
+# A number in a line of output; not a part of a name or of a version.
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.]*\w)")
 COMPARED = ("exact", "approx")
+# How far an approximate value may be off, unless its record or the value itself says otherwise.
+DEFAULT_TOLERANCE = {"rel": 1e-2}
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Dotted key -> leaf; an approximate value (`value` with `rel` or `abs`) is one leaf."""
-    if isinstance(node, dict) and not ("value" in node and node.keys() <= {"value", "rel", "abs"}):
-        leaves: dict[str, Any] = {}
-        for key, value in node.items():
-            leaves |= flatten(value, f"{prefix}.{key}" if prefix else key)
-        return leaves
-    return {prefix: node}
+    """Dotted key -> leaf; an approximate value with its own tolerance is one leaf."""
+    if not isinstance(node, dict) or is_approximate(node):
+        return {prefix: node}
+    leaves: dict[str, Any] = {}
+    for key, value in node.items():
+        leaves |= flatten(value, f"{prefix}.{key}" if prefix else key)
+    return leaves
 
 
-def near(old: dict[str, float], new: dict[str, float]) -> bool:
-    """Is the new approximate value within the old one's tolerance?"""
-    tolerance = max(old.get("rel", 0) * abs(old["value"]), old.get("abs", 0))
-    return abs(new["value"] - old["value"]) <= tolerance
+def plain(leaf: Any) -> Any:
+    """The number of an approximate value, with or without a tolerance of its own."""
+    if isinstance(leaf, dict):
+        return leaf["value"]
+    return leaf
+
+
+def near(old: Any, new: Any, tolerance: dict[str, float] = DEFAULT_TOLERANCE) -> bool:
+    """Is the new approximate value within the old one's tolerance?
+
+    `tolerance` is for a plain number; `{"value", "rel" or "abs"}` brings its own.
+    """
+    if isinstance(old, dict):
+        tolerance = old
+    allowed = max(tolerance.get("rel", 0) * abs(plain(old)), tolerance.get("abs", 0))
+    return abs(plain(new) - plain(old)) <= allowed
 
 
 def compare(old: dict[str, Any], new: dict[str, Any], keys_only: bool = False) -> list[str]:
-    """What differs between two records, one line each; `keys_only`: only which keys there are and how runs ended."""
+    """What differs between two records, one line each.
+
+    `keys_only`: compare only which keys there are and how the runs ended.
+    """
     differences = []
     if old["exit_code"] != new["exit_code"]:
         differences.append(f"exit_code: {old['exit_code']} → {new['exit_code']}")
+    tolerance = old.get("tolerance", DEFAULT_TOLERANCE)
+    if tolerance != new.get("tolerance", DEFAULT_TOLERANCE):
+        differences.append(f"tolerance: {tolerance} → {new.get('tolerance', DEFAULT_TOLERANCE)}")
     for section in COMPARED:
-        before, after = flatten(old.get(section, {})), flatten(new.get(section, {}))
+        before = flatten(old.get(section, {}))
+        after = flatten(new.get(section, {}))
         for key in sorted(before.keys() | after.keys()):
             name = f"{section}.{key}"
             if key not in after:
                 differences.append(f"{name}: mất ({before[key]!r})")
             elif key not in before:
                 differences.append(f"{name}: mới ({after[key]!r})")
-            elif keys_only:
-                continue
-            elif section == "approx" and not near(before[key], after[key]):
-                differences.append(
-                    f"{name}: {before[key]['value']} → {after[key]['value']}, quá sai số"
-                )
-            elif section == "exact" and before[key] != after[key]:
-                differences.append(f"{name}: {before[key]!r} → {after[key]!r}")
-    ways = old.get("breaks", {}).keys() | new.get("breaks", {}).keys()
-    for way in sorted(ways):
-        if way not in old.get("breaks", {}) or way not in new.get("breaks", {}):
+            elif not keys_only:
+                differences += change(section, name, before[key], after[key], tolerance)
+    return differences + broken_differences(old, new, keys_only)
+
+
+def change(section: str, name: str, old: Any, new: Any, tolerance: dict[str, float]) -> list[str]:
+    """The line for a value that both records hold; none when they agree."""
+    if section == "exact" and old != new:
+        return [f"{name}: {old!r} → {new!r}"]
+    if section == "approx" and not near(old, new, tolerance):
+        return [f"{name}: {plain(old)} → {plain(new)}, quá sai số"]
+    return []
+
+
+def broken_differences(old: dict[str, Any], new: dict[str, Any], keys_only: bool) -> list[str]:
+    """What differs between the runs that a script of the older form breaks on purpose."""
+    before = old.get("breaks", {})
+    after = new.get("breaks", {})
+    differences = []
+    for way in sorted(before.keys() | after.keys()):
+        if way not in before or way not in after:
             differences.append(f"breaks.{way}: chỉ có ở một bên")
         else:
-            inner = compare(old["breaks"][way], new["breaks"][way], keys_only)
-            differences += [f"breaks.{way}.{line}" for line in inner]
+            for line in compare(before[way], after[way], keys_only):
+                differences.append(f"breaks.{way}.{line}")
     return differences
 
 
 def compare_transcripts(
     old: dict[str, Any], old_text: str, new: dict[str, Any], new_text: str
 ) -> list[str]:
-    """Unified diff of two transcripts in which a printed number of `approx` or `timing` stands for its key."""
-    old_values, new_values = measured(old), measured(new)
-    shared = {
-        key: (old_values[key], new_values[key]) for key in old_values.keys() & new_values.keys()
-    }
-    before, after = old_text.splitlines(), new_text.splitlines()
+    """Unified diff of two transcripts; numbers that both runs measured under one key may differ."""
+    old_values = measured(old)
+    new_values = measured(new)
+    pairs = []
+    for key in old_values.keys() & new_values.keys():
+        pairs.append((old_values[key], new_values[key]))
+    before = old_text.splitlines()
     aligned = []
-    for index, line in enumerate(after):
-        twin = before[index] if index < len(before) else ""
-        aligned.append(twin if same_line(twin, line, shared) else line)
-    return [
-        line.rstrip("\n")
-        for line in difflib.unified_diff(before, aligned, "bản ghi", "lần chạy này", n=1)
-    ]
+    for index, line in enumerate(new_text.splitlines()):
+        if index < len(before) and same_line(before[index], line, pairs):
+            line = before[index]
+        aligned.append(line)
+    diff = difflib.unified_diff(before, aligned, "bản ghi", "lần chạy này", n=1)
+    return [line.rstrip("\n") for line in diff]
 
 
 def measured(data: dict[str, Any]) -> dict[str, float]:
     """Key -> number for everything of a record that may differ between runs."""
     leaves = flatten({"approx": data.get("approx", {}), "timing": data.get("timing", {})})
+    values = {}
+    for key, leaf in leaves.items():
+        if isinstance(plain(leaf), int | float):
+            values[key] = plain(leaf)
     for way, run in data.get("breaks", {}).items():
-        leaves |= {f"breaks.{way}.{key}": value for key, value in measured(run).items()}
-    values = {
-        key: leaf["value"] if isinstance(leaf, dict) else leaf for key, leaf in leaves.items()
-    }
-    return {key: value for key, value in values.items() if isinstance(value, int | float)}
+        for key, value in measured(run).items():
+            values[f"breaks.{way}.{key}"] = value
+    return values
 
 
-def same_line(old: str, new: str, values: dict[str, tuple[float, float]]) -> bool:
+def same_line(old: str, new: str, pairs: list[tuple[float, float]]) -> bool:
     """Are two printed lines equal but for numbers that both runs recorded under one key?"""
     if old == new:
         return True
     if NUMBER.sub("#", old) != NUMBER.sub("#", new):
         return False
-    pairs = zip(NUMBER.findall(old), NUMBER.findall(new), strict=True)
-    return all(
-        a == b or any(prints(a, x) and prints(b, y) for x, y in values.values()) for a, b in pairs
-    )
+    for before, after in zip(NUMBER.findall(old), NUMBER.findall(new), strict=True):
+        if before != after and not recorded(before, after, pairs):
+            return False
+    return True
+
+
+def recorded(before: str, after: str, pairs: list[tuple[float, float]]) -> bool:
+    """Did the two runs record these two printed numbers under one key?"""
+    return any(prints(before, old) and prints(after, new) for old, new in pairs)
 
 
 def prints(text: str, value: float) -> bool:
-    """Can `text` be how `value` was printed? It is, when it equals the value at the digits that it shows."""
-    shown = float(text)
+    """Can `text` be how `value` was printed?
+
+    It can, when it equals the value at the digits that it shows.
+    """
     mantissa, _, exponent = text.partition("e")
     decimals = len(mantissa.partition(".")[2])
-    unit = 10.0 ** ((int(exponent) if exponent else 0) - decimals)
-    return abs(shown - value) <= 0.5000001 * unit
+    unit = 10.0 ** (int(exponent or 0) - decimals)
+    return abs(float(text) - value) <= 0.5000001 * unit

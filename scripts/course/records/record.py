@@ -1,11 +1,13 @@
 """Records: read them, know whether they are whole and current, and find a value by its key.
 
-A record is `examples/<module>/<lesson>/results/<workflow>.json` with a transcript (`.txt`) and sometimes a figure
-(`.svg`) beside it. `docs` never hold a measured number: they name a key of a record.
+A record is `examples/<module>/<lesson>/results/<script>.json` with a transcript (`.txt`) and
+sometimes a figure (`.svg`) beside it. `docs` never hold a measured number: they name a key of a
+record.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import re
@@ -13,42 +15,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course import ROOT
-from course.text import digest, read
+from course.text import Refusal, digest, read
 
 SCHEMA = 1
 # Where a key is looked for when it does not begin with the name of a section.
 SECTIONS = ("exact", "approx", "timing", "provenance")
-# Modules whose distribution has another name.
-DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "PIL": "pillow"}
-IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+([\w., ]+)", re.MULTILINE)
+PROVENANCE = {"cpu", "threads", "date", "python", "wall_seconds", "peak_rss_mib", "peak_disk_mib"}
+APPROXIMATE = {"value", "rel", "abs"}  # the keys of an approximate value with its own tolerance
+
 REQUIREMENTS = ("requirements.txt", "requirements-examples.txt")
 MODELS = "requirements-models.txt"  # installed with `--no-deps`
+# Modules whose distribution has another name.
+DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "PIL": "pillow"}
+DATA_FOLDER = "data/"  # how a script names the course's own texts and models: examples/data/
+
+CELL_LINE = re.compile(r"^# %%", re.MULTILINE)
+IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+([\w., ]+)", re.MULTILINE)
+# The line of a script's docstring that names what it needs.
+NEEDS = re.compile(r"^Cần: .*$", re.MULTILINE)
 INSTALL = re.compile(r"pip install ([\w -]+)")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?==([^\s;#]+)", re.MULTILINE)
-# Files among the examples that are to be taken away, not read: no cells, no record; each has its own tests.
-TOOLS = {"verify_checkpoint.py"}
-NEEDS = re.compile(
-    r"^Cần: .*$", re.MULTILINE
-)  # the line of a script's docstring that names what it needs
-PROVENANCE = {"cpu", "threads", "date", "python", "wall_seconds", "peak_rss_mib", "peak_disk_mib"}
-
-
-class RecordError(Exception):
-    """A record cannot be read or a key cannot be found; the message is one Vietnamese line for the author."""
-
-
-def examples(root: Path = ROOT) -> list[Path]:
-    """Every example script; tools are none."""
-    return sorted(path for path in (root / "examples").glob("*/*/*.py") if path.name not in TOOLS)
 
 
 @dataclass
 class Record:
     """One record as it stands in the repository.
 
-    `problems` is empty when the record is sealed and current; otherwise it says, in Vietnamese, why it may not be shown
-    by a strict build.
+    `problems` is empty when the record is sealed and current; otherwise it says, in Vietnamese, why
+    a strict build may not show it.
     """
 
     script: Path
@@ -59,8 +53,10 @@ class Record:
 
     @property
     def name(self) -> str:
-        """Name of the workflow: the file name of its script without `.py`; a record of another size adds that size."""
-        return ".".join(filter(None, (self.script.stem, self.size)))
+        """Name of the script without `.py`; a record of another size adds that size."""
+        if self.size:
+            return f"{self.script.stem}.{self.size}"
+        return self.script.stem
 
     @property
     def size(self) -> str:
@@ -68,12 +64,123 @@ class Record:
         return self.data["provenance"].get("size", "")
 
 
-def requirements_pins(
-    root: Path = ROOT, files: tuple[str, ...] = (*REQUIREMENTS, MODELS)
-) -> dict[str, str]:
+# --- the scripts
+
+
+def scripts_with_cells(root: Path, wanted: bool) -> list[Path]:
+    found = []
+    for script in sorted((root / "examples").glob("*/*/*.py")):
+        if bool(CELL_LINE.search(read(script))) == wanted:
+            found.append(script)
+    return found
+
+
+def experiments(root: Path) -> list[Path]:
+    """The scripts that are read and run from top to bottom, in `# %%` cells; each has a record."""
+    return scripts_with_cells(root, True)
+
+
+def recipes(root: Path) -> list[Path]:
+    """The scripts that are there to be taken home: no cells, no record, tests of their own."""
+    return scripts_with_cells(root, False)
+
+
+def syntax_tree(script: str) -> ast.Module:
+    """What ast makes of a script; an empty module while it does not parse."""
+    try:
+        return ast.parse(script)
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def strings_of(script: str) -> list[str]:
+    """Every string constant of a script."""
+    found = []
+    for node in ast.walk(syntax_tree(script)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.append(node.value)
+    return found
+
+
+def modules_of(script: str) -> set[str]:
+    """Names of the modules that a script imports, in its child programs (strings) too."""
+    modules = set()
+    for names in IMPORT.findall(script):
+        for name in re.split(r"\bimport\b", names)[0].split(","):
+            words = name.split()
+            if words:
+                modules.add(words[0].split(".")[0])
+    return modules
+
+
+def siblings_of(script: Path) -> list[Path]:
+    """The recipes beside a script that it uses, so they must lie beside it when it runs.
+
+    It imports them, or names their file in its «Cần:» line or in a string of its own.
+    """
+    source = read(script)
+    modules = modules_of(source)
+    needs = " ".join(NEEDS.findall(source))
+    strings = strings_of(source)
+    found = []
+    for path in sorted(script.parent.glob("*.py")):
+        if path == script or CELL_LINE.search(read(path)):
+            continue
+        if path.stem in modules or path.name in needs or path.name in strings:
+            found.append(path)
+    return found
+
+
+def siblings_digest(script: Path) -> str | None:
+    """SHA-256 of the recipes that a script uses, None when it uses none."""
+    texts = [read(path) for path in siblings_of(script)]
+    if not texts:
+        return None
+    return digest("\0".join(texts))
+
+
+def data_named(script: str) -> list[str]:
+    """What a script names of the course's own data: paths below examples/data/."""
+    names = set()
+    for text in strings_of(script):
+        if text.startswith(DATA_FOLDER) and "\n" not in text:
+            names.add(text.removeprefix(DATA_FOLDER).rstrip("/"))
+    return sorted(names)
+
+
+def data_of(script: Path, root: Path) -> list[Path]:
+    """The files and folders of examples/data/ that a script names and that exist."""
+    data = root / "examples/data"
+    return [data / name for name in data_named(read(script)) if (data / name).exists()]
+
+
+def data_digest(script: Path, root: Path) -> str | None:
+    """SHA-256 of the names and bytes of all data that a script names, None when there are none."""
+    files = set()
+    for path in data_of(script, root):
+        if path.is_file():
+            files.add(path)
+        else:
+            files.update(below for below in path.rglob("*") if below.is_file())
+    if not files:
+        return None
+    total = hashlib.sha256()
+    for file in sorted(files):
+        total.update(file.relative_to(root).as_posix().encode() + b"\0")
+        total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+# --- the pins
+
+
+def requirements_pins(root: Path) -> dict[str, str]:
     """Distribution name (lower case, `-`) -> pinned version, from the requirements files."""
-    pinned = [pin for file in files for pin in PIN.findall(read(root / file))]
-    return {normalise(name): version.partition("+")[0] for name, version in pinned}
+    pins = {}
+    for file in (*REQUIREMENTS, MODELS):
+        for name, version in PIN.findall(read(root / file)):
+            pins[normalise(name)] = version.partition("+")[0]
+    return pins
 
 
 def normalise(distribution: str) -> str:
@@ -81,33 +188,24 @@ def normalise(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def tools_of(script: Path) -> list[Path]:
-    """The tools that a script's «Cần:» line names: files of its folder that must lie beside it when it runs."""
-    needs = " ".join(NEEDS.findall(read(script)))
-    return [script.parent / name for name in sorted(TOOLS) if name in needs]
-
-
-def tools_digest(script: Path) -> str | None:
-    """SHA-256 of the tools that a script needs, None when it needs none."""
-    tools = tools_of(script)
-    return digest("\0".join(map(read, tools))) if tools else None
-
-
 def pins_of(script: str, pins: dict[str, str]) -> dict[str, str]:
-    """Pins of the distributions that a script needs: those it imports, in its child programs (string constants) too,
-    and those of the `pip install` line in its docstring.
+    """Pins of the distributions that a script needs.
+
+    Those it imports, in its child programs (string constants) too, and those of the `pip install`
+    line in its docstring.
     """
-    modules: set[str] = set()
-    for names in IMPORT.findall(script):
-        for name in re.split(r"\bimport\b", names)[0].split(","):
-            modules.add(name.split()[0].split(".")[0] if name.split() else "")
-    modules |= {name for line in INSTALL.findall(script) for name in line.split()}
-    wanted = {normalise(DISTRIBUTIONS.get(module, module)) for module in modules if module}
-    return {name: pins[name] for name in sorted(wanted & pins.keys())}
+    modules = modules_of(script)
+    for line in INSTALL.findall(script):
+        modules.update(line.split())
+    needed = {normalise(DISTRIBUTIONS.get(module, module)) for module in modules}
+    return {name: pins[name] for name in sorted(needed & pins.keys())}
+
+
+# --- reading and writing
 
 
 def seal_of(data: dict[str, Any], transcript: str, figure: str) -> str:
-    """SHA-256 of the record's canonical JSON without its seal, and of the transcript and the figure."""
+    """SHA-256 of the record's canonical JSON without its seal, the transcript and the figure."""
     unsealed = {key: value for key, value in data.items() if key != "seal"}
     canonical = json.dumps(unsealed, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256("\0".join((canonical, transcript, figure)).encode()).hexdigest()
@@ -118,7 +216,7 @@ def paths_of(script: Path, machine: str = "") -> tuple[Path, Path, Path]:
 
     `machine`: made elsewhere (`X.<machine>.json`), or here at another size (`X.<size>.json`).
     """
-    stem = script.stem + (f".{machine}" if machine else "")
+    stem = f"{script.stem}.{machine}" if machine else script.stem
     folder = script.parent / "results"
     return folder / f"{stem}.json", folder / f"{stem}.txt", folder / f"{stem}.svg"
 
@@ -127,10 +225,9 @@ def write(script: Path, data: dict[str, Any], transcript: str, figure: str) -> N
     """Seal and write a record, its transcript and its figure (no figure: none is kept)."""
     record_path, transcript_path, figure_path = paths_of(script, data["provenance"].get("size", ""))
     record_path.parent.mkdir(exist_ok=True)
-    data = {**data, "seal": seal_of(data, transcript, figure)}
-    record_path.write_text(
-        json.dumps(data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8", newline="\n"
-    )
+    sealed = {**data, "seal": seal_of(data, transcript, figure)}
+    text = json.dumps(sealed, ensure_ascii=False, indent=2)
+    record_path.write_text(text + "\n", encoding="utf-8", newline="\n")
     transcript_path.write_text(transcript, encoding="utf-8", newline="\n")
     if figure:
         figure_path.write_text(figure, encoding="utf-8", newline="\n")
@@ -138,89 +235,136 @@ def write(script: Path, data: dict[str, Any], transcript: str, figure: str) -> N
         figure_path.unlink(missing_ok=True)
 
 
-def load(script: Path, root: Path = ROOT, machine: str = "") -> Record:
-    """Read the record of a script and judge it. One from another machine is never stale, one of another size may be.
+def load(script: Path, root: Path, machine: str = "") -> Record:
+    """Read the record of a script and judge it.
 
-    Raises RecordError when the script or the record is missing or is not a record at all.
+    A record from another machine is never stale, one of another size may be. Raises Refusal when
+    the script or the record is missing or is not a record at all.
     """
     if not script.exists():
-        raise RecordError(f"không có script {script.relative_to(root).as_posix()}")
-    record_path, transcript_path, figure_path = paths_of(script, machine)
+        raise Refusal(f"không có script {script.relative_to(root).as_posix()}")
+    record_path = paths_of(script, machine)[0]
     shown = record_path.relative_to(root).as_posix()
+    cure = renewal(script, machine)
     if not record_path.exists():
-        raise RecordError(f"chưa có bản ghi {shown}; {renewal(script, machine)}")
+        raise Refusal(f"chưa có bản ghi {shown}; {cure}")
     try:
-        data = json.loads(read(record_path))
-        if data["schema"] != SCHEMA or data["command"] != f"python {script.name}":
-            raise ValueError("không phải bản ghi của script này")
-        known = data["provenance"]
-        known_script, known_pins = known["script_sha256"], dict(known["pins"])
-        if PROVENANCE - known.keys():
-            raise ValueError(f"thiếu {', '.join(sorted(PROVENANCE - known.keys()))}")
-        record = Record(script, data, read(transcript_path), read(figure_path))
+        record = unjudged(script, machine)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(
-            f"bản ghi {shown} không đọc được ({error}); {renewal(script, machine)}"
-        ) from error
-    if data.get("seal") != seal_of(data, record.transcript, record.figure):
-        record.problems.append(
-            f"niêm phong của {shown} đã vỡ: bản ghi bị sửa tay; {renewal(script, machine)}"
-        )
-    if not machine or record.size:
-        source = read(script)
-        reasons = [] if known_script == digest(source) else ["script đã đổi"]
-        reasons += (
-            [] if known.get("tools_sha256") == tools_digest(script) else ["công cụ đi kèm đã đổi"]
-        )
-        pins = pins_of(source, requirements_pins(root))
-        reasons += [
-            f"{name} đã đổi phiên bản"
-            for name in sorted(pins.keys() | known_pins)
-            if pins.get(name) != known_pins.get(name)
-        ]
+        raise Refusal(f"bản ghi {shown} không đọc được ({error}); {cure}") from error
+    if record.data.get("seal") != seal_of(record.data, record.transcript, record.figure):
+        record.problems.append(f"niêm phong của {shown} đã vỡ: bản ghi bị sửa tay; {cure}")
+    if record.size or not machine:
+        reasons = changes_since(record, root)
         if reasons:
-            record.problems.append(
-                f"bản ghi {shown} đã cũ ({', '.join(reasons)}); {renewal(script, machine)}"
-            )
+            record.problems.append(f"bản ghi {shown} đã cũ ({', '.join(reasons)}); {cure}")
     return record
+
+
+def unjudged(script: Path, machine: str) -> Record:
+    """Read a record. Raises what json and dictionaries raise when it is none."""
+    record_path, transcript_path, figure_path = paths_of(script, machine)
+    data = json.loads(read(record_path))
+    if data["schema"] != SCHEMA or data["command"] != f"python {script.name}":
+        raise ValueError("không phải bản ghi của script này")
+    provenance = data["provenance"]
+    missing = {*PROVENANCE, "script_sha256", "pins"} - provenance.keys()
+    if missing:
+        raise ValueError(f"thiếu {', '.join(sorted(missing))}")
+    provenance["pins"].items()  # a table, as whoever reads the record expects
+    return Record(script, data, read(transcript_path), read(figure_path))
+
+
+def changes_since(record: Record, root: Path) -> list[str]:
+    """What has changed in the repository since the record was made, a few words each."""
+    source = read(record.script)
+    provenance = record.data["provenance"]
+    reasons = []
+    if provenance["script_sha256"] != digest(source):
+        reasons.append("script đã đổi")
+    if provenance.get("tools_sha256") != siblings_digest(record.script):
+        reasons.append("công cụ đi kèm đã đổi")
+    # A script that names no data of the course may have written the hash of its own.
+    if data_named(source) and provenance.get("data_sha256") != data_digest(record.script, root):
+        reasons.append("dữ liệu đi kèm đã đổi")
+    pins = pins_of(source, requirements_pins(root))
+    for name in sorted(pins.keys() | provenance["pins"].keys()):
+        if pins.get(name) != provenance["pins"].get(name):
+            reasons.append(f"{name} đã đổi phiên bản")
+    return reasons
+
+
+def load_all(root: Path) -> dict[str, Record | Refusal]:
+    """Every record of the course by `<module>/<lesson>/<name>`, each read once.
+
+    `name` is the script's, or `X.<machine or size>`. A script without a record is a Refusal.
+    """
+    found: dict[str, Record | Refusal] = {}
+    for script in experiments(root):
+        folder = script.parent.relative_to(root / "examples").as_posix()
+        others = sorted(script.parent.glob(f"results/{script.stem}.*.json"))
+        for name in (script.stem, *(path.stem for path in others)):
+            try:
+                found[f"{folder}/{name}"] = load(script, root, name.partition(".")[2])
+            except Refusal as refusal:
+                found[f"{folder}/{name}"] = refusal
+    return found
 
 
 def renewal(script: Path, size: str = "") -> str:
     """The command that renews a record, as an author is told it."""
-    return f"chạy: python3 scripts/dev.py examples {script.stem}{f' --size {size}' if size else ''}"
+    command = f"chạy: python3 scripts/dev.py examples {script.stem}"
+    if size:
+        return f"{command} --size {size}"
+    return command
+
+
+# --- values by their key
 
 
 def lookup(data: dict[str, Any], key: str) -> tuple[Any, str]:
-    """Value and section of a dotted key. The section's name may be left out: `files.config.json` is `exact.files…`.
+    """Value and section of a dotted key.
 
-    Names in a record may hold dots themselves (file names), so every way to cut the key is tried.
-    Raises RecordError when nothing, or more than one thing, answers to the key.
+    The section's name may be left out: `files.config.json` is `exact.files…`. Names in a record may
+    hold dots themselves (file names), so every way to cut the key is tried. Raises Refusal when
+    nothing, or more than one thing, answers to the key.
     """
     found: list[tuple[Any, str]] = []
     for section in SECTIONS:
-        found += [(value, section) for value in walk(data.get(section, {}), key)]
+        for value in values_at(data.get(section, {}), key):
+            found.append((value, section))
     first = key.split(".")[0]
-    found += [(value, first) for value in walk(data, key)] if first in data else []
+    if first in data:
+        for value in values_at(data, key):
+            found.append((value, first))
     if not found:
-        raise RecordError(f"bản ghi không có khoá «{key}»")
+        raise Refusal(f"bản ghi không có khoá «{key}»")
     if len(found) > 1:
-        raise RecordError(
-            f"khoá «{key}» ứng với {len(found)} chỗ trong bản ghi: hãy ghi đủ cả phần (exact., approx.…)"
+        raise Refusal(
+            f"khoá «{key}» ứng với {len(found)} chỗ trong bản ghi: "
+            "hãy ghi đủ cả phần (exact., approx.…)"
         )
     value, section = found[0]
-    if isinstance(value, dict) and "value" in value and value.keys() <= {"value", "rel", "abs"}:
+    if is_approximate(value):
         value = value["value"]
     if isinstance(value, dict):
-        raise RecordError(f"khoá «{key}» là một nhóm, không phải một giá trị")
+        raise Refusal(f"khoá «{key}» là một nhóm, không phải một giá trị")
     return value, section
 
 
-def walk(node: Any, key: str) -> list[Any]:
+def is_approximate(node: Any) -> bool:
+    """Is this one approximate value with its own tolerance, and not a group of values?"""
+    return isinstance(node, dict) and "value" in node and node.keys() <= APPROXIMATE
+
+
+def values_at(node: Any, key: str) -> list[Any]:
     """All values that a dotted key reaches in nested dictionaries."""
     if not isinstance(node, dict):
         return []
-    found = [node[key]] if key in node else []
-    for at, letter in enumerate(key):
-        if letter == "." and key[:at] in node:
-            found += walk(node[key[:at]], key[at + 1 :])
+    found = []
+    if key in node:
+        found.append(node[key])
+    for place, letter in enumerate(key):
+        if letter == "." and key[:place] in node:
+            found += values_at(node[key[:place]], key[place + 1 :])
     return found

@@ -4,42 +4,23 @@ from __future__ import annotations
 
 import io
 import math
-import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-from scour import scour
 
+from course.records.figure_style import ACCENT, INK, MUTED, PAPER, themed
 from course.text import number
 
 matplotlib.use("svg")
 from matplotlib import pyplot
 
-# Drawn with these, shown with the variables.
-COLOURS = {
-    "#010101": "currentColor",
-    "#020202": "var(--figure-accent)",
-    "#030303": "var(--figure-muted)",
-    "#040404": "var(--md-default-bg-color)",
-}
-INK, ACCENT, MUTED, PAPER = COLOURS
+STYLE = Path(__file__).with_name("figure_style.mplrc")
 SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-WIDTH = 5.2  # inches: text stays readable when a phone shows the figure at its full width
-STYLE = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "figures",
-    "font.family": "sans-serif",
-    "font.size": 11,
-    "text.color": INK,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
+WIDTH = 5.2  # inches
+LOCK = threading.Lock()
 
 
 def bytes_by_file(data: dict[str, Any]) -> Any:
@@ -629,7 +610,7 @@ def draw(script: Path, data: dict[str, Any]) -> str:
     name = "/".join([*script.parts[-3:-1], script.stem])
     if name not in DRAWINGS:
         return ""
-    with matplotlib.rc_context(STYLE):
+    with LOCK, matplotlib.rc_context(fname=STYLE):
         drawing = DRAWINGS[name](data)
         buffer = io.StringIO()
         nothing = {"Date": None, "Creator": None}
@@ -637,31 +618,6 @@ def draw(script: Path, data: dict[str, Any]) -> str:
             buffer, format="svg", bbox_inches="tight", transparent=True, metadata=nothing
         )
         pyplot.close(drawing)
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"font: ([\d.]+px) [^;\"]+", r"font-size: \1; font-family: inherit", svg)
-    svg = re.sub(
-        r'<style type="text/css">.*?</style>', "", svg, flags=re.DOTALL
-    )  # it would rule the whole page
-    svg = svg.replace("<svg", '<svg style="stroke-linejoin: round"', 1)
-    for drawn, shown in COLOURS.items():
-        svg = svg.replace(drawn, shown)
-    return smaller(svg, "-".join(filter(None, (script.stem, data["provenance"].get("size", "")))))
-
-
-def smaller(svg: str, name: str) -> str:
-    """The drawing with short numbers and only the ids that it uses, which begin with `name`: a page holds several."""
-    options = scour.sanitizeOptions()
-    options.digits = 4  # hundredths of a point for most of a drawing
-    options.strip_ids = options.shorten_ids = options.strip_comments = options.strip_xml_prolog = (
-        True
+    return themed(
+        buffer.getvalue(), "-".join(filter(None, (script.stem, data["provenance"].get("size", ""))))
     )
-    options.shorten_ids_prefix = f"{name}-"
-    options.group_collapse = options.remove_metadata = options.quiet = True
-    options.style_to_xml = options.simple_colors = (
-        False  # the theme's variables work in styles alone
-    )
-    options.indent_type = "none"
-    lines = scour.scourString(svg, options).splitlines()
-    return "\n".join(line.rstrip() for line in lines) + "\n"
