@@ -155,7 +155,7 @@ def outcome_of(model):
 def in_new_process(function, *arguments):
     """Gọi hàm trong một tiến trình mới, trả về cái nó trả về.
 
-    Tiến trình mẹ không bao giờ tự huấn luyện: tiến trình mới không thừa hưởng được gì của lần trước.
+    Tiến trình mẹ không tự huấn luyện: tiến trình mới không thừa hưởng được gì của lần trước.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as process:
         return process.submit(function, *arguments).result()
@@ -307,8 +307,9 @@ for part, name in PARTS.items():
     print(f" {same:>9} {way['cost']:>13.2g}")
     ways[part] = way
 
-noticed = [part for part, way in ways.items() if way["different"] > 0 and not way["weights"]]
-report("control", "nothing" not in noticed, "không quên gì: giống từng bit")
+noticed = [part for part, way in ways.items() if way["different"] and not way["weights"]]
+control = ways["nothing"]["different"] == 0 and ways["nothing"]["weights"]
+report("control", control, "không quên gì: giống từng bit")
 report("forgotten", len(noticed) == len(PARTS) - 1, f"quên một thứ: {len(noticed)} cách đều lộ")
 
 # %% Kết quả

@@ -175,15 +175,13 @@ report("half_precision", wrong["bits"] != saved_bits, "tải thành bfloat16: ph
 approx = {}
 timing = {}
 for way, cost in best.items():
-    approx[way] = {
-        "peak": {"value": cost["peak"] / weights, "abs": 0.15},
-        "own": {"value": cost["own"] / weights, "abs": 0.15},
-    }
+    approx[way] = {"peak": cost["peak"] / weights, "own": cost["own"] / weights}
     timing[way] = {"loaded": cost["loaded"], "ready": cost["ready"]}
 results = {
     "exact": {"checks": checks, "weights": weights, "repeats": REPEATS},
     "approx": approx,
     "timing": timing,
+    "tolerance": {"abs": 0.15},  # máy khác xin và trả bộ nhớ hơi khác
 }
 if not all(checks.values()):
     sys.exit("TRƯỢT: có cách tải không cho lại những bit đã lưu.")
