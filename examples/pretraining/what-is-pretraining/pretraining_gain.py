@@ -339,9 +339,10 @@ for seed in range(SEEDS):
     wrong_runs.append(in_new_process(load_and_learn, seed, folder))
 swapped_checks = {}
 check_saved(swapped_checks, saved, wrong_runs)
+noticed = not untrained_checks["loaded"] and not swapped_checks["loaded"]
+report(checks, "wrong_ways", noticed, "đo lại loss phát hiện cả hai cách sai")
 
 # %% Kết quả
-checks["wrong_ways"] = not untrained_checks["loaded"] and not swapped_checks["loaded"]
 old = {"before": spread(column(saved, "before")), "after": spread(column(saved, "after"))}
 results = {
     "exact": {
