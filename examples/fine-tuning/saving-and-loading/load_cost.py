@@ -1,44 +1,37 @@
-"""Tải một mô hình tốn bao nhiêu bộ nhớ và thời gian: bốn cách, mỗi cách một tiến trình riêng, cùng những bit ấy.
+"""Tải một mô hình tốn bao nhiêu bộ nhớ và thời gian: bốn cách, cùng những bit.
 
-    python load_cost.py                # cỡ GPT-2 small, trọng số ngẫu nhiên, không cần mạng
-    python load_cost.py --size tiny    # mô hình tí hon, để thử nhanh
-    python load_cost.py --break half   # một cách tải đổi kiểu số: đối chứng phải trượt
+    python load_cost.py            # cỡ GPT-2 small, trọng số ngẫu nhiên, không cần mạng
+    QUICK=1 python load_cost.py    # mô hình tí hon, để thử nhanh
 
 Tốn (cỡ mặc định): không quá 300 giây, 3 GiB bộ nhớ, 2 GiB đĩa.
 Cần: pip install torch transformers safetensors
-Mã thoát: 0 đã chứng minh; 1 trượt; 2 không bắt đầu được; 3 thiếu gói.
+Chạy trên Linux, WSL hay Colab: bộ nhớ được đọc từ /proc, tiến trình mới được tạo bằng fork.
 """
 
 # %% Chuẩn bị
-import argparse
 import hashlib
-import inspect
-import json
-import subprocess
+import os
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
-BREAK = {"half": ("from_pretrained(folder)", "from_pretrained(folder, dtype=torch.bfloat16)")}
-REPEATS = 5  # lấy lần nhanh nhất: lần chậm là do máy bận việc khác
-# GPT2Config() để nguyên là GPT-2 small
-SIZES = {"gpt2": {}, "tiny": {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128}}
+import torch
+from safetensors.torch import load_file
+from transformers import GPT2Config, GPT2LMHeadModel
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-parser.add_argument("--size", choices=SIZES, default="gpt2", help="cỡ của mô hình")
-parser.add_argument("--json", type=Path, help="ghi kết quả vào tệp này")
-parser.add_argument("--break", dest="damage", choices=BREAK, help="tải sai một cách, để xem đối chứng trượt")
-args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong notebook: mọi mặc định
-try:
-    import torch
-    from safetensors.torch import load_file
-    from transformers import GPT2Config, GPT2LMHeadModel
-except ImportError as error:
-    parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch transformers safetensors\n")
-if args.json and args.json.is_dir():
-    parser.exit(2, f"--json {args.json} phải là một tệp.\n")
-folder = Path((temporary := tempfile.TemporaryDirectory()).name)
+QUICK = os.environ.get("QUICK") == "1"
+SIZE = {}  # GPT2Config() để nguyên là GPT-2 small
+REPEATS = 5  # lấy lần nhanh nhất: lần chậm là do máy bận việc khác
+if QUICK:
+    SIZE = {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512}
+    REPEATS = 1
+
+torch.set_num_threads(1)  # nhiều luồng thì phải đợi nhau khi máy bận, thời gian đo nhảy lung tung
+temporary = tempfile.TemporaryDirectory()  # tự xoá khi script kết thúc
+folder = Path(temporary.name)
 
 # %% Bốn cách tải
 
@@ -50,7 +43,7 @@ def hugging_face(folder):
 def safetensors(folder):
     with torch.device("meta"):  # khung rỗng: có tên và kích thước, chưa có số nào
         model = GPT2LMHeadModel(GPT2Config.from_json_file(folder / "config.json"))
-    # strict=False vì tệp không lặp lại lm_head; tie_weights nối nó lại. Đối chứng ở cuối so mọi tên.
+    # strict=False vì tệp không lặp lại lm_head; tie_weights nối nó lại. Ô cuối so mọi tên.
     model.load_state_dict(load_file(folder / "model.safetensors"), assign=True, strict=False)
     model.tie_weights()
     return model.eval()
@@ -59,7 +52,8 @@ def safetensors(folder):
 def state_dict(folder):
     with torch.device("meta"):
         model = GPT2LMHeadModel(GPT2Config.from_json_file(folder / "config.json"))
-    model.load_state_dict(torch.load(folder / "model.pt", weights_only=True, mmap=True), assign=True)
+    state = torch.load(folder / "model.pt", weights_only=True, mmap=True)
+    model.load_state_dict(state, assign=True)
     model.tie_weights()
     return model.eval()
 
@@ -72,79 +66,122 @@ def textbook(folder):
 
 WAYS = [hugging_face, safetensors, state_dict, textbook]
 
+
 # %% Đo
 
 
-def memory():
-    """Ba số của Linux, tính bằng byte: đỉnh, đang dùng, và phần riêng không tính tệp được ánh xạ."""
-    path = Path("/proc/self/status")
-    lines = dict(line.split(":", 1) for line in path.read_text().splitlines()) if path.exists() else {}
-    return [int(lines.get(key, "0").split()[0]) * 1024 for key in ("VmHWM", "VmRSS", "RssAnon")]
+def memory(name):
+    """Một số đo bộ nhớ của tiến trình này, tính bằng byte (Linux ghi nó bằng KiB)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+
+
+def bits_of(model):
+    """SHA-256 của mọi tensor: tên, kiểu số, kích thước và từng bit."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def measure(load, folder):
     """Tải rồi tính logits lần đầu: giây, byte bộ nhớ tăng thêm, và SHA-256 của mọi tensor."""
-    (_, used, own), start = memory(), time.perf_counter()
+    used_before = memory("VmRSS")  # đang dùng
+    own_before = memory("RssAnon")  # phần riêng: không tính tệp được ánh xạ vào bộ nhớ
+    start = time.perf_counter()
     model = load(folder)
-    loaded, own = time.perf_counter() - start, memory()[2] - own
+    loaded = time.perf_counter() - start
+    own = memory("RssAnon") - own_before
     with torch.no_grad():
         model(torch.arange(0, 512, 32)[None])
-    cost = {"loaded": loaded, "ready": time.perf_counter() - start, "peak": memory()[0] - used, "own": own}
-    bits = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        bits.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        bits.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
-    return {**cost, "bits": bits.hexdigest()}
+    ready = time.perf_counter() - start
+    peak = memory("VmHWM") - used_before  # đỉnh, tính từ khi có tiến trình
+    return {"loaded": loaded, "ready": ready, "own": own, "peak": peak, "bits": bits_of(model)}
 
 
-CHILD = "\n".join(
-    [
-        "import hashlib, json, sys, time, torch",
-        "from pathlib import Path",
-        "from safetensors.torch import load_file",
-        "from transformers import GPT2Config, GPT2LMHeadModel",
-        *map(inspect.getsource, [*WAYS, memory, measure]),
-        "print(json.dumps(measure(globals()[sys.argv[1]], Path(sys.argv[2]))))",
-    ]
-)
+def in_new_process(function, *arguments):
+    """Gọi hàm trong một tiến trình mới, trả về cái nó trả về.
+
+    Tiến trình mẹ chỉ nhập thư viện, không tự tải gì: tiến trình mới nào cũng bắt đầu như nhau.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as process:
+        return process.submit(function, *arguments).result()
+
 
 # %% Lưu hai cách
-torch.manual_seed(0)
-model = GPT2LMHeadModel(GPT2Config(**SIZES[args.size], bos_token_id=0, eos_token_id=0)).eval().requires_grad_(False)
-for parameter in model.parameters():  # tensor mới hay toàn 0 hoặc toàn 1: mất rồi tạo lại vẫn "đúng"
-    parameter.add_(torch.randn_like(parameter), alpha=0.02)
-model.save_pretrained(folder)
-torch.save(model.state_dict(), folder / "model.pt")
-original = measure(lambda folder: model, folder)["bits"]
-weights = sum(parameter.nbytes for parameter in model.parameters())
+
+
+def save(folder):
+    """Lưu một mô hình thành thư mục và thành tệp `state_dict`; trả về SHA-256 và số byte."""
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(**SIZE, bos_token_id=0, eos_token_id=0)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            # Tensor mới hay toàn 0 hoặc toàn 1: mất rồi tạo lại vẫn "đúng". Thêm nhiễu thì lộ.
+            parameter.add_(torch.randn_like(parameter), alpha=0.02)
+    model.save_pretrained(folder)
+    torch.save(model.state_dict(), folder / "model.pt")
+    weights = sum(parameter.nbytes for parameter in model.parameters())
+    return bits_of(model), weights
+
+
+saved_bits, weights = in_new_process(save, folder)
 
 # %% Đo từng cách
 print("== Đo từng cách ==")
-code = CHILD.replace(*BREAK[args.damage]) if args.damage else CHILD
 runs = {way.__name__: [] for way in WAYS}
-repeats = 1 if args.damage or args.size == "tiny" else REPEATS
-for _ in range(repeats):  # xen kẽ các cách, để máy bận thì cách nào cũng bận
-    for way in runs:
-        command = [sys.executable, "-X", "utf8", "-c", code, way, str(folder)]
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
-        if done.returncode:
-            parser.exit(1, f"TRƯỢT: {way}: {done.stderr.strip().splitlines()[-1]}\n")
-        runs[way].append(json.loads(done.stdout))
-best = {way: {key: min(run[key] for run in found) for key in found[0]} for way, found in runs.items()}
-print(f"{'':<14}{'đỉnh':>8}{'riêng':>8}{'tải xong':>11}{'có logits':>11}   (bộ nhớ: so với {weights} byte trọng số)")
-for way, cost in best.items():
-    print(f"{way:<14}{cost['peak'] / weights:>8.2f}{cost['own'] / weights:>8.2f}", end="")
-    print(f"{cost['loaded']:>9.2f} s{cost['ready']:>9.2f} s")
+for _ in range(REPEATS):  # xen kẽ các cách, để máy bận thì cách nào cũng bận
+    for way in WAYS:
+        runs[way.__name__].append(in_new_process(measure, way, folder))
 
-# %% Đối chứng
-print("\n== Đối chứng ==")
-checks = {way: all(run["bits"] == original for run in found) for way, found in runs.items()}
-print(*(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {way}: từng bit như lúc lưu" for way, passed in checks.items()), sep="\n")
-if args.json:
-    exact = {"checks": checks, "weights": weights, "repeats": repeats}
-    approx = {way: {key: {"value": best[way][key] / weights, "abs": 0.15} for key in ("peak", "own")} for way in best}
-    timing = {way: {key: best[way][key] for key in ("loaded", "ready")} for way in best}
-    args.json.write_text(json.dumps({"exact": exact, "approx": approx, "timing": timing}), encoding="utf-8")
+best = {}
+print(f"bộ nhớ so với {weights} byte trọng số; lần tốt nhất trong {REPEATS} lần")
+print(f"{'':<14}{'đỉnh':>7}{'riêng':>8}{'tải xong':>11}{'có logits':>12}")
+for way, measured in runs.items():
+    cost = {}
+    for name in ("peak", "own", "loaded", "ready"):
+        cost[name] = min(run[name] for run in measured)
+    print(f"{way:<14}{cost['peak'] / weights:7.2f}{cost['own'] / weights:8.2f}", end="")
+    print(f"{cost['loaded']:9.2f} s{cost['ready']:10.2f} s")
+    best[way] = cost
+
+# %% Đối chiếu
+print("\n== Đối chiếu ==")
+checks = {}
+
+
+def report(name, passed, text):
+    verdict = "ĐẠT" if passed else "TRƯỢT"
+    print(f"{verdict:<5}  {text}")
+    checks[name] = passed
+
+
+for way, measured in runs.items():
+    same = all(run["bits"] == saved_bits for run in measured)
+    report(way, same, f"{way}: từng bit như lúc lưu")
+
+
+def half_precision(folder):
+    """Cách sai, để thử chính phép so: kiểu số đổi thì không còn những bit đã lưu."""
+    return GPT2LMHeadModel.from_pretrained(folder, dtype=torch.bfloat16)
+
+
+wrong = in_new_process(measure, half_precision, folder)
+report("half_precision", wrong["bits"] != saved_bits, "tải thành bfloat16: phép so phát hiện")
+
+# %% Kết quả
+approx = {}
+timing = {}
+for way, cost in best.items():
+    approx[way] = {"peak": cost["peak"] / weights, "own": cost["own"] / weights}
+    timing[way] = {"loaded": cost["loaded"], "ready": cost["ready"]}
+results = {
+    "exact": {"checks": checks, "weights": weights, "repeats": REPEATS},
+    "approx": approx,
+    "timing": timing,
+    "tolerance": {"abs": 0.15},  # máy khác xin và trả bộ nhớ hơi khác
+}
 if not all(checks.values()):
-    parser.exit(1, "TRƯỢT: có cách tải không cho lại những bit đã lưu.\n")
-print("ĐÃ CHỨNG MINH: bốn cách cho cùng những bit, chỉ khác giá.")
+    sys.exit("TRƯỢT: có cách tải không cho lại những bit đã lưu.")
