@@ -25,8 +25,9 @@ HEADING = re.compile(r'print\("(?:\\n)?== (.+) =="\)')
 COST = re.compile(
     r"Tốn \(cỡ mặc định\): không quá (\d+) giây, ([\d,]+) GiB bộ nhớ, ([\d,]+) GiB đĩa"
 )
-# A script with this line says that it skips elsewhere.
-LINUX = 'sys.platform != "linux"'
+# A script with one of these says that it skips elsewhere, or reads what only Linux has.
+LINUX = ('sys.platform != "linux"', "/proc/self")
+FORK = 'get_context("fork")'  # not on Windows
 # A script with this reads as another user where it can; elsewhere it proves the same otherwise.
 AS_ROOT = "os.geteuid()"
 
@@ -34,7 +35,9 @@ AS_ROOT = "os.geteuid()"
 def runs_here(script: Path) -> bool:
     """Can this machine give what the record says?"""
     source = read(script)
-    if LINUX in source and sys.platform != "linux":
+    if sys.platform != "linux" and any(sign in source for sign in LINUX):
+        return False
+    if FORK in source and not hasattr(os, "fork"):
         return False
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     return AS_ROOT not in source or is_root
