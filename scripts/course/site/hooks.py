@@ -36,9 +36,7 @@ log = logging.getLogger("mkdocs.hooks.course")
 
 @dataclass
 class Build:
-    """One build: the course, its pages between source and HTML, the pictures that shared links
-    show.
-    """
+    """One build: the course, its pages between source and HTML, pictures for shared links."""
 
     course: Course
     checked: dict[str, CheckedPage] = field(default_factory=dict)

@@ -1,5 +1,4 @@
-"""What `mkdocs serve` need not render again: pages that are made of the same as in an earlier build
-of it.
+"""What `mkdocs serve` need not render again: pages made of the same as in an earlier build.
 
 Two calls: `before` a page is rendered, `after` it was. A page is the same when everything that it
 was made of is equal: its source, the records and lists that it shows, and the basis that all pages
@@ -30,8 +29,9 @@ LIST = re.compile(r"\[\[course:(\w+)\]\]")
 
 @dataclass
 class Rendered:
-    """A page as it was rendered. `made_of`: digest of its sources; `links`: page -> anchors asked
-    for there.
+    """A page as it was rendered.
+
+    `made_of`: digest of its sources. `links`: page -> anchors asked for there.
     """
 
     made_of: str
