@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-LESSON_FACTS = ("number", "title", "description", "results")
+LESSON_FACTS = ("number", "title", "description", "experiments")
 MODULE_FACTS = ("number", "title", "description")
 PORTAL = "index.md"
 PORTAL_NAME = "Trang chủ"

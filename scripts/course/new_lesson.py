@@ -17,7 +17,7 @@ PAGE = """---
 number: "{number}"
 title: Chưa đặt tên
 description: Chưa có mô tả.
-results: [{experiment}]
+experiments: [{experiment}]
 ---
 
 ## Trong 60 giây

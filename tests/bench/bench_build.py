@@ -78,7 +78,7 @@ class Author:
 
     def lesson(self, number: str) -> str:
         sections = [self.section(part) for part in PARTS]
-        return self.head(number, "results: []\n") + "\n\n".join(sections) + "\n"
+        return self.head(number, "experiments: []\n") + "\n\n".join(sections) + "\n"
 
 
 def course_of(root: Path, lessons: int) -> Project:

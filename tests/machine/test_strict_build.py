@@ -64,7 +64,7 @@ ON_THE_PAGE = {
     "misspelt key": (f"[[{KEY}x kB]]", "không có khoá"),
     "key that is a group": ("[[save_numbers:files]]", "một nhóm"),
     "unknown format": (f"[[{KEY} parsec]]", "định dạng"),
-    "record that the page does not name": ("[[other:files]]", "results"),
+    "record that the page does not name": ("[[other:files]]", "experiments"),
     "failed condition": (f"[[{KEY} kB > 4]]", "điều kiện không còn đúng"),
     "condition in the shown unit": (
         "[[save_numbers:bytes_beyond_3_per_number kB > 400]]",
@@ -113,7 +113,7 @@ BROKEN_LINKS = {
 HEAD = """---
 title: Trang hỏng
 description: Một chỗ hỏng.
-results: [save_numbers]
+experiments: [save_numbers]
 ---
 
 """
@@ -259,7 +259,7 @@ def test_refuses_a_stale_record_that_only_the_strip_uses(tiny):
     head = tiny.read(LESSON).split("---", 2)[1]
     tiny.write(LESSON, f"---{head}---\n\n## Cách lưu\n")
     tiny.edit(SCRIPT, "COUNT = 1000", "COUNT = 2000")
-    line = 1 + head.count("\n", 0, head.index("\nresults:") + 1)
+    line = 1 + head.count("\n", 0, head.index("\nexperiments:") + 1)
     told = tiny.build()
     assert any(re.match(rf"{LESSON}:{line}: bản ghi .* đã cũ", warning) for warning in told), told
 
@@ -289,7 +289,7 @@ def test_a_value_shows_its_mark_without_strict(tiny):
 # The course around the pages
 
 
-@pytest.mark.parametrize("damage", ["number: [", "title: A: b", "results: 7"])
+@pytest.mark.parametrize("damage", ["number: [", "title: A: b", "experiments: 7"])
 def test_broken_front_matter_is_no_crash(tiny, damage):
     tiny.edit(LESSON, 'number: "01.01"', damage)
     assert any(LESSON in line for line in tiny.build())

@@ -77,7 +77,7 @@ class Course:
     def results(self, page: str) -> Results:
         """The records that a page's front matter names, by name, or why one cannot be used."""
         found: Results = {}
-        for entry in as_list(self.facts(page).get("results")):
+        for entry in as_list(self.facts(page).get("experiments")):
             folder, _, name = str(entry).rpartition("/")
             folder = folder or lesson_folder(page)
             found[name] = self.record(folder, name)
@@ -101,7 +101,7 @@ class Course:
     def recipes(self, page: str) -> list[Path]:
         """The files to take away that a page's front matter names; they have no record."""
         folder = self.examples / lesson_folder(page)
-        return [folder / name for name in as_list(self.facts(page).get("tools"))]
+        return [folder / f"{name}.py" for name in as_list(self.facts(page).get("recipes"))]
 
     def cost(self, lesson: Lesson) -> Cost:
         """What a written lesson takes."""

@@ -74,7 +74,7 @@ def check(page: str, markdown: str, course: Course) -> CheckedPage:
 
 def record_problems(page: str, text: str, course: Course) -> Problems:
     """Records that the page names and that a strict build may not show."""
-    line = 1 + text.count("\n", 0, text.find("\nresults:") + 1)
+    line = 1 + text.count("\n", 0, text.find("\nexperiments:") + 1)
     found = []
     for record in course.results(page).values():
         if isinstance(record, Refusal):
