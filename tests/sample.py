@@ -14,10 +14,9 @@ SMALL_SECONDS = 10  # what a small run is taken to need; only whole runs are rec
 
 def cost(script: Path) -> float:
     """Seconds that a quick run of a script takes, by its record."""
-    record = load(script, script.parents[3])
-    if is_made_small(record):
+    if is_made_small(script):
         return SMALL_SECONDS
-    return record.data["provenance"]["wall_seconds"]
+    return load(script, script.parents[3]).data["provenance"]["wall_seconds"]
 
 
 def order_of(script: Path, day: str) -> str:

@@ -159,9 +159,6 @@ def examples(args: argparse.Namespace) -> int:
         listing=args.listing,
         quick=args.quick,
         force=args.force,
-        figures=args.figures,
-        fix_blocks=args.fix_blocks,
-        size=args.size,
         jobs=args.jobs,
         time_limit=args.time_limit,
     )
@@ -344,12 +341,6 @@ def add_author_commands(commands: Commands) -> None:
     command.add_argument("--quick", action="store_true", help=about)
     about = "chạy cả ví dụ có bản ghi còn mới"
     command.add_argument("--force", action="store_true", help=about)
-    about = "chỉ vẽ lại hình từ bản ghi"
-    command.add_argument("--figures", action="store_true", help=about)
-    about = "chỉ sửa các khối dùng chung cho giống bản đầu"
-    command.add_argument("--fix-blocks", action="store_true", help=about)
-    about = "chạy script ở cỡ này; bản ghi đứng riêng: X.<cỡ>.json"
-    command.add_argument("--size", default="", metavar="CỠ", help=about)
     about = "số ví dụ chạy cùng lúc (mặc định: 1); ví dụ đo thời gian luôn chạy riêng"
     command.add_argument("-j", "--jobs", type=jobs, default=1, metavar="N", help=about)
     about = "giới hạn thời gian của mỗi lần chạy, tính bằng giây (mặc định: 600)"

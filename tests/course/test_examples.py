@@ -13,7 +13,6 @@ from conftest import ROOT
 from course.records.cells import cells_of
 from course.records.record import experiments, load
 from course.records.renew import check_record
-from course.records.shared_blocks import differing
 from course.text import read
 from forks import check_quickly
 from sample import cost, sample
@@ -80,7 +79,3 @@ def test_cells_and_printed_headings_agree(script):
     assert HEADING.search(source)
     for cell in cells_of(source):
         assert HEADING.findall(cell.code) in ([], [cell.title])
-
-
-def test_shared_blocks_are_identical():
-    assert differing(ROOT) == []

@@ -159,7 +159,7 @@ def test_conditions_that_fail(value, condition, reason):
         ("w.gpt2:a / b .1f", Value("w.gpt2", "a", divisor="b", form=".1f")),
         ("?w:checks.a = có", Value("w", "checks.a", condition="= có", hidden=True)),
         ("w#luu", Block("w", "luu")),
-        ("w#luu output --break weight", Block("w", "luu", True, "--break weight")),
+        ("w#luu, tai", Block("w", "luu, tai")),
         ("w figure: Chú thích", Figure("w", "Chú thích")),
         ("def: 4 byte", Typed("def", "4 byte")),
         ("date:tháng 3/2025", Typed("date", "tháng 3/2025")),

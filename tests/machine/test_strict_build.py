@@ -89,10 +89,6 @@ ON_THE_PAGE = {
     "text after a snippet": ("[[save_numbers#luu]] như trên", "đứng một mình"),
     "missing section": ("[[save_numbers#khong-co]]", "không có đoạn"),
     "missing output": ("[[save_numbers#quan-sat output]]", "không in đoạn"),
-    "missing run": (
-        "[[save_numbers#luu output --break nothing]]",
-        "không có lần chạy",
-    ),
     "snippet inside a sentence": ("Xem [[save_numbers#luu]]", "đứng một mình"),
     "citation without a source": ("[[cite:3,8 triệu @nowhere]]", "không có nguồn"),
     "unknown syntax": ("[[?]]", "cú pháp"),

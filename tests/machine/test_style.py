@@ -12,20 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TOOLING = sorted((ROOT / "scripts").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").glob("*/*/*.py"))
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 # Per 1,000 lines of code.
 MOST_CONDITIONALS = 12
 MOST_COMPREHENSIONS = 25
 FLOORS = ("text node catalog", "records", "pages", "site", "versions", "cli new_lesson")
-
-
-def experiments() -> list[Path]:
-    """Scripts that leave their numbers in `results`; those of the older form are not read here."""
-    found = []
-    for script in sorted((ROOT / "examples").glob("*/*/*.py")):
-        if "\nresults = " in script.read_text(encoding="utf-8"):
-            found.append(script)
-    return found
 
 
 def name_of(path: Path) -> str:
@@ -55,7 +47,7 @@ def complaint(node: ast.AST) -> str:
     return ""
 
 
-@pytest.mark.parametrize("path", [*TOOLING, *TESTS, *experiments()], ids=name_of)
+@pytest.mark.parametrize("path", [*TOOLING, *TESTS, *EXAMPLES], ids=name_of)
 def test_code_can_be_read_aloud(path):
     text = path.read_text(encoding="utf-8")
     found = []

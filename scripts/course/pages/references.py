@@ -5,7 +5,7 @@
     [[?hugging_face_round_trip:checks.weights = có]]                a condition that shows nothing
     [[hugging_face_round_trip#luu]]                                 the code of a cell
     [[save_and_check#save,check]]                                   functions of a recipe, whole
-    [[hugging_face_round_trip#doi-chung output]]                    its output; `… output --break x`
+    [[hugging_face_round_trip#doi-chung output]]                    its output
     [[hugging_face_round_trip figure: Chú thích]]                   the record's figure, inline
     [[def:4 byte]] [[date:2025]] [[version:2.6]] [[claim:474 MB]]   digits typed on purpose
     [[cite:3,8 triệu @kaplan2020]]                                  a cited number with its footnote
@@ -38,7 +38,7 @@ VALUE = re.compile(
 )
 BLOCK = re.compile(
     r"(?P<workflow>[\w.-]+)#(?P<section>[\w-]+(?:, ?\w+)*)"
-    r"(?P<output> output)?(?P<options>(?: --?[\w-]+(?: [\w.-]+)?)*)"
+    r"(?P<output> output)?"
 )
 FIGURE = re.compile(r"(?P<workflow>[\w.-]+) figure: (?P<caption>.+)")
 LOOKS_LIKE = {  # the other kinds are free text
@@ -82,7 +82,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Block:
-    """The code of a cell, or what it printed in the run with these options.
+    """The code of a cell, or what it printed.
 
     Of a recipe, `section` names functions, with commas between them.
     """
@@ -90,7 +90,6 @@ class Block:
     workflow: str
     section: str
     output: bool = False
-    options: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,8 +129,7 @@ def parse(body: str) -> Reference:
     if match := FIGURE.fullmatch(body):
         return Figure(match["workflow"], match["caption"])
     if match := BLOCK.fullmatch(body):
-        options = match["options"].strip()
-        return Block(match["workflow"], match["section"], bool(match["output"]), options)
+        return Block(match["workflow"], match["section"], bool(match["output"]))
     if match := VALUE.fullmatch(body):
         return parse_value(match)
     if kind == "chưa viết":
@@ -279,7 +277,7 @@ def render_block(block: Block, record: Record) -> str:
     cell = code_section(read(record.script), block.section)
     if not block.output:
         return fenced(cell.code, "python", f"Thí nghiệm {record.script.name} · {cell.title}")
-    command, printed = output_section(record.transcript, block.section, block.options)
+    command, printed = output_section(record.transcript, block.section)
     if not printed.strip():
         raise Refusal(f"ô «{cell.title}» không in gì trong bản ghi")
     return fenced(printed, "text", f"Kết quả · {command}", "output")
@@ -287,7 +285,7 @@ def render_block(block: Block, record: Record) -> str:
 
 def render_excerpt(block: Block, recipe: Path) -> str:
     """Functions of a recipe, with all that they need to run, as a fenced block."""
-    if block.output or block.options:
+    if block.output:
         raise Refusal("script để chép không có kết quả để hiện")
     names = [name.strip() for name in block.section.split(",")]
     return fenced(excerpt(read(recipe), names), "python", recipe.name)

@@ -15,7 +15,6 @@ from course.text import Refusal, slugify
 
 CELL = re.compile(r"^# %%[ \t]*(.*?)[ \t]*$")
 PRINTED = re.compile(r"^== (.+) ==$")
-COMMAND = re.compile(r"^\$ (.+)$")
 
 
 @dataclass(frozen=True)
@@ -68,38 +67,15 @@ def code_section(script: str, name: str) -> Cell:
     raise Refusal(f"script không có đoạn «{name}»; các đoạn: {known}")
 
 
-def runs_of(transcript: str) -> dict[str, str]:
-    """Command -> what it printed; a command stands on a line of its own after `$ `."""
-    printed: dict[str, list[str]] = {}
-    command = ""
-    for line in transcript.split("\n"):
-        match = COMMAND.match(line)
-        if match:
-            command = match[1]
-            printed[command] = []
-        elif command:
-            printed[command].append(line)
-    return {command: "\n".join(lines).strip("\n") for command, lines in printed.items()}
+def output_section(transcript: str, name: str) -> tuple[str, str]:
+    """The command of a run, and what one section of it printed.
 
-
-def command_of(runs: dict[str, str], options: str) -> str:
-    """The first command with those options (none: the script's own run)."""
-    for command in runs:
-        if command.partition(".py")[2].strip() == options:
-            return command
-    raise Refusal(f"bản ghi không có lần chạy với «{options}»")
-
-
-def output_section(transcript: str, name: str, options: str = "") -> tuple[str, str]:
-    """Command and output of one section of the run with those options (none: the first run).
-
-    Raises Refusal when the run or the section is missing.
+    A transcript begins with `$ ` and the command. Raises Refusal when the section is missing.
     """
-    runs = runs_of(transcript)
-    command = command_of(runs, options)
+    first, _, printed = transcript.partition("\n")
     sections: dict[str, list[str]] = {}
     lines: list[str] = []  # what stands before the first section belongs to none
-    for line in runs[command].split("\n"):
+    for line in printed.split("\n"):
         match = PRINTED.match(line)
         if match:
             lines = sections.setdefault(slugify(match[1]), [])
@@ -107,4 +83,4 @@ def output_section(transcript: str, name: str, options: str = "") -> tuple[str, 
             lines.append(line)
     if name not in sections:
         raise Refusal(f"lần chạy không in đoạn «{name}»; các đoạn: {', '.join(sections)}")
-    return command, "\n".join(sections[name]).strip("\n")
+    return first.removeprefix("$ "), "\n".join(sections[name]).strip("\n")

@@ -68,7 +68,7 @@ def compare(old: dict[str, Any], new: dict[str, Any], keys_only: bool = False) -
                 differences.append(f"{name}: mới ({after[key]!r})")
             elif not keys_only:
                 differences += change(section, name, before[key], after[key], tolerance)
-    return differences + broken_differences(old, new, keys_only)
+    return differences
 
 
 def change(section: str, name: str, old: Any, new: Any, tolerance: dict[str, float]) -> list[str]:
@@ -78,20 +78,6 @@ def change(section: str, name: str, old: Any, new: Any, tolerance: dict[str, flo
     if section == "approx" and not near(old, new, tolerance):
         return [f"{name}: {plain(old)} → {plain(new)}, quá sai số"]
     return []
-
-
-def broken_differences(old: dict[str, Any], new: dict[str, Any], keys_only: bool) -> list[str]:
-    """What differs between the runs that a script of the older form breaks on purpose."""
-    before = old.get("breaks", {})
-    after = new.get("breaks", {})
-    differences = []
-    for way in sorted(before.keys() | after.keys()):
-        if way not in before or way not in after:
-            differences.append(f"breaks.{way}: chỉ có ở một bên")
-        else:
-            for line in compare(before[way], after[way], keys_only):
-                differences.append(f"breaks.{way}.{line}")
-    return differences
 
 
 def compare_transcripts(
@@ -120,9 +106,6 @@ def measured(data: dict[str, Any]) -> dict[str, float]:
     for key, leaf in leaves.items():
         if isinstance(plain(leaf), int | float):
             values[key] = plain(leaf)
-    for way, run in data.get("breaks", {}).items():
-        for key, value in measured(run).items():
-            values[f"breaks.{way}.{key}"] = value
     return values
 
 

@@ -55,15 +55,8 @@ class Record:
 
     @property
     def name(self) -> str:
-        """Name of the script without `.py`; a record of another size adds that size."""
-        if self.size:
-            return f"{self.script.stem}.{self.size}"
+        """Name of the script without `.py`."""
         return self.script.stem
-
-    @property
-    def size(self) -> str:
-        """The `--size` that the record was made with; empty for the script's own."""
-        return self.data["provenance"].get("size", "")
 
 
 # --- the scripts
@@ -197,7 +190,7 @@ def seal_of(data: dict[str, Any], transcript: str, figure: str) -> str:
 def paths_of(script: Path, machine: str = "") -> tuple[Path, Path, Path]:
     """Paths of a script's record, transcript and figure.
 
-    `machine`: made elsewhere (`X.<machine>.json`), or here at another size (`X.<size>.json`).
+    `machine`: made elsewhere (`X.<machine>.json`).
     """
     stem = f"{script.stem}.{machine}" if machine else script.stem
     folder = script.parent / "results"
@@ -206,7 +199,7 @@ def paths_of(script: Path, machine: str = "") -> tuple[Path, Path, Path]:
 
 def write(script: Path, data: dict[str, Any], transcript: str, figure: str) -> None:
     """Seal and write a record, its transcript and its figure (no figure: none is kept)."""
-    record_path, transcript_path, figure_path = paths_of(script, data["provenance"].get("size", ""))
+    record_path, transcript_path, figure_path = paths_of(script)
     record_path.parent.mkdir(exist_ok=True)
     sealed = {**data, "seal": seal_of(data, transcript, figure)}
     text = json.dumps(sealed, ensure_ascii=False, indent=2)
@@ -221,14 +214,14 @@ def write(script: Path, data: dict[str, Any], transcript: str, figure: str) -> N
 def load(script: Path, root: Path, machine: str = "") -> Record:
     """Read the record of a script and judge it.
 
-    A record from another machine is never stale, one of another size may be. Raises Refusal when
-    the script or the record is missing or is not a record at all.
+    A record from another machine is never stale. Raises Refusal when the script or the record is
+    missing or is not a record at all.
     """
     if not script.exists():
         raise Refusal(f"không có script {script.relative_to(root).as_posix()}")
     record_path = paths_of(script, machine)[0]
     shown = record_path.relative_to(root).as_posix()
-    cure = renewal(script, machine)
+    cure = renewal(script)
     if not record_path.exists():
         raise Refusal(f"chưa có bản ghi {shown}; {cure}")
     try:
@@ -237,7 +230,7 @@ def load(script: Path, root: Path, machine: str = "") -> Record:
         raise Refusal(f"bản ghi {shown} không đọc được ({error}); {cure}") from error
     if record.data.get("seal") != seal_of(record.data, record.transcript, record.figure):
         record.problems.append(f"niêm phong của {shown} đã vỡ: bản ghi bị sửa tay; {cure}")
-    if record.size or not machine:
+    if not machine:
         reasons = changes_since(record, root)
         if reasons:
             record.problems.append(f"bản ghi {shown} đã cũ ({', '.join(reasons)}); {cure}")
@@ -280,7 +273,7 @@ def changes_since(record: Record, root: Path) -> list[str]:
 def load_all(root: Path) -> dict[str, Record | Refusal]:
     """Every record of the course by `<module>/<lesson>/<name>`, each read once.
 
-    `name` is the script's, or `X.<machine or size>`. A script without a record is a Refusal.
+    `name` is the script's, or `X.<machine>`. A script without a record is a Refusal.
     """
     found: dict[str, Record | Refusal] = {}
     for script in experiments(root):
@@ -294,12 +287,9 @@ def load_all(root: Path) -> dict[str, Record | Refusal]:
     return found
 
 
-def renewal(script: Path, size: str = "") -> str:
+def renewal(script: Path) -> str:
     """The command that renews a record, as an author is told it."""
-    command = f"chạy: python3 scripts/dev.py examples {script.stem}"
-    if size:
-        return f"{command} --size {size}"
-    return command
+    return f"chạy: python3 scripts/dev.py examples {script.stem}"
 
 
 # --- values by their key

@@ -1,4 +1,4 @@
-"""Makes, renews, checks, lists and redraws records: what `dev.py examples` does."""
+"""Makes, renews, checks and lists records: what `dev.py examples` does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from course.records import shared_blocks
 from course.records.compare import compare, compare_transcripts
 from course.records.record import (
     SCHEMA,
@@ -36,13 +35,9 @@ from course.records.run import (
     TOLERANCE,
     Run,
     checked_run,
-    leaves_results,
-    ways_to_break,
 )
 from course.text import Refusal, digest, read
 
-# A script of the older form is run whole even by `--quick` when its record took no longer.
-QUICK_SECONDS = 20
 # What a renewal that changes nothing else writes.
 RENEWED = ("script_sha256", "pins", "tools_sha256", DATA)
 
@@ -57,9 +52,6 @@ def examples_command(
     listing: bool = False,
     quick: bool = False,
     force: bool = False,
-    figures: bool = False,
-    fix_blocks: bool = False,
-    size: str = "",
     jobs: int = 1,
     time_limit: float = 600.0,
 ) -> int:
@@ -68,29 +60,25 @@ def examples_command(
     Exit code 0: all well, 1: something failed, differs or is not current, 2: nothing matches the
     pattern.
     """
-    if fix_blocks:
-        return mend_blocks(root)
     if listing:
         return list_records(root, pattern)
     chosen = matching(root, pattern)
     if not chosen:
         print(f"Không có ví dụ nào khớp «{pattern}».", file=sys.stderr)
         return 2
-    if figures:
-        return redraw_figures(chosen, root, size)
     todo = []
     for script in chosen:
-        if not check and not force and is_current(script, root, size):
+        if not check and not force and is_current(script, root):
             print(f"{name_of(script, root)}: bản ghi còn mới (chạy lại: --force)")
         else:
             todo.append(script)
 
     def work(script: Path, step: Step) -> str:
         if check:
-            return check_record(script, root, time_limit, step, quick, size)
-        return renew_record(script, root, time_limit, step, size)
+            return check_record(script, root, time_limit, step, quick)
+        return renew_record(script, root, time_limit, step)
 
-    with tqdm(total=runs_in(todo, size), unit="lần chạy", leave=False, disable=not todo) as bar:
+    with tqdm(total=len(todo), unit="lần chạy", leave=False, disable=not todo) as bar:
         return work_through(todo, root, work, jobs, bar)
 
 
@@ -126,64 +114,23 @@ def matching(root: Path, pattern: str) -> list[Path]:
     return [script for script in experiments(root) if pattern in name_of(script, root)]
 
 
-def runs_in(scripts: list[Path], size: str) -> int:
-    """How many runs the records of these scripts need."""
-    total = 0
-    for script in scripts:
-        total += 1
-        if not size:
-            total += len(ways_of(script))
-    return total
-
-
-def ways_of(script: Path) -> list[str]:
-    """The ways in which a script of the older form breaks on purpose; an experiment has none."""
-    source = read(script)
-    if leaves_results(source):
-        return []
-    return ways_to_break(source)
-
-
 # --- make a record
 
 
 def make_record(
-    script: Path,
-    root: Path,
-    time_limit: float,
-    step: Step,
-    *,
-    size: str = "",
-    quick: bool = False,
-    breaks: bool = True,
+    script: Path, root: Path, time_limit: float, step: Step, quick: bool = False
 ) -> tuple[dict[str, Any], str, str]:
-    """Run a script, then each of its ways to break; record (unsealed), transcript, SVG it drew.
+    """Run an experiment: its record (unsealed), transcript, and the SVG it drew.
 
-    `size`: of an older script; `quick`: the small run of an experiment; `breaks`: with the runs
-    that an older script breaks on purpose. Raises Refusal when a run does not end as it must.
+    Raises Refusal when the run does not end as it must.
     """
-    source = read(script)
-    if size and leaves_results(source):
-        raise Refusal(f"{script.name}: thí nghiệm không có --size, hãy sửa hằng số của nó")
-    pins = checked_pins(source, root)
-    options = ["--size", size] if size else []
-    done = checked_run(script, root, options, time_limit, quick=quick)
+    pins = checked_pins(read(script), root)
+    done = checked_run(script, root, time_limit, quick)
     step()
-    transcript = [" ".join(["$ python", script.name, *options]), done.output]
     data: dict[str, Any] = {"schema": SCHEMA, "command": f"python {script.name}"}
     data |= {"exit_code": done.exit_code, **kept_parts(done.data)}
-    broken_runs = {}
-    for way in ways_of(script) if breaks else ():
-        broken_options = [*options, "--break", way]
-        broken = checked_run(script, root, broken_options, time_limit, expected=1)
-        step()
-        broken_runs[way] = {"exit_code": broken.exit_code, **kept_parts(broken.data)}
-        command = " ".join(["$ python", script.name, *broken_options])
-        transcript += ["", command, broken.output]
-    if broken_runs:
-        data["breaks"] = broken_runs
-    data["provenance"] = provenance_of(script, root, done, pins, size)
-    return data, "\n".join(transcript) + "\n", done.figure
+    data["provenance"] = provenance_of(script, root, done, pins)
+    return data, f"$ python {script.name}\n{done.output}\n", done.figure
 
 
 def kept_parts(data: dict[str, Any]) -> dict[str, Any]:
@@ -204,9 +151,7 @@ def checked_pins(source: str, root: Path) -> dict[str, str]:
     return pins
 
 
-def provenance_of(
-    script: Path, root: Path, done: Run, pins: dict[str, str], size: str
-) -> dict[str, Any]:
+def provenance_of(script: Path, root: Path, done: Run, pins: dict[str, str]) -> dict[str, Any]:
     """Where a record comes from: what was run, with what, on which machine, and what it took."""
     provenance: dict[str, Any] = {
         "script_sha256": digest(read(script)),
@@ -225,8 +170,6 @@ def provenance_of(
         "peak_rss_mib": round(done.peak_rss_mib),
         "peak_disk_mib": round(done.peak_disk_mib, 1),
     }
-    if size:
-        provenance["size"] = size
     return provenance
 
 
@@ -241,32 +184,22 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def figure_of(script: Path, data: dict[str, Any], drawn: str) -> str:
-    """The figure as the site shows it; empty when there is none.
-
-    `drawn`: the SVG of an experiment; the figure of an older script is drawn from its record.
-    """
-    # matplotlib takes a second to import, and only a run or a redrawing needs it.
+def figure_of(script: Path, drawn: str) -> str:
+    """The SVG that an experiment drew, as the site shows it; empty when it drew none."""
+    # matplotlib takes a second to import, and only a run needs it.
     from course.records.figure_style import themed_experiment
-    from course.records.older_figures import draw
 
-    if not leaves_results(read(script)):
-        return draw(script, data)
-    if drawn:
-        return themed_experiment(drawn, script.stem)
-    return ""
+    return themed_experiment(drawn, script.stem) if drawn else ""
 
 
 # --- renew, check
 
 
-def renew_record(script: Path, root: Path, time_limit: float, step: Step, size: str = "") -> str:
+def renew_record(script: Path, root: Path, time_limit: float, step: Step) -> str:
     """Run a script and keep its record; what happened, in a few Vietnamese words."""
-    data, transcript, drawn = make_record(
-        script, root, time_limit, step, size=size, breaks=not size
-    )
-    figure = figure_of(script, data, drawn)
-    old = record_or_none(script, root, size)
+    data, transcript, drawn = make_record(script, root, time_limit, step)
+    figure = figure_of(script, drawn)
+    old = record_or_none(script, root)
     if old is None:
         write(script, data, transcript, figure)
         return "đã ghi"
@@ -282,16 +215,16 @@ def renew_record(script: Path, root: Path, time_limit: float, step: Step, size: 
     return "không đổi"
 
 
-def record_or_none(script: Path, root: Path, size: str) -> Record | None:
+def record_or_none(script: Path, root: Path) -> Record | None:
     try:
-        return load(script, root, size)
+        return load(script, root)
     except Refusal:
         return None
 
 
-def is_current(script: Path, root: Path, size: str) -> bool:
+def is_current(script: Path, root: Path) -> bool:
     """Is there a record, sealed and current?"""
-    record = record_or_none(script, root, size)
+    record = record_or_none(script, root)
     return record is not None and not record.problems
 
 
@@ -299,28 +232,20 @@ def says_the_same(old: Record, data: dict[str, Any], transcript: str, figure: st
     """May the recorded values stay, because a new run gave the same?"""
     if any("niêm phong" in problem for problem in old.problems):
         return False
-    # The figure of an experiment holds numbers of its own run, so they stay or go together.
-    if figure != old.figure and leaves_results(read(old.script)):
+    if figure != old.figure:  # it holds numbers of its own run, so they stay or go together
         return False
     if compare(old.data, data):
         return False
     return not compare_transcripts(old.data, old.transcript, data, transcript)
 
 
-def check_record(
-    script: Path, root: Path, time_limit: float, step: Step, quick: bool, size: str = ""
-) -> str:
+def check_record(script: Path, root: Path, time_limit: float, step: Step, quick: bool) -> str:
     """Re-run a script and compare it with its record. Raises Refusal with a readable diff."""
-    old = load(script, root, size)
+    old = load(script, root)
     if old.problems:
         raise Refusal("\n".join(old.problems))
-    small = quick and is_made_small(old)
-    breaks = not size
-    if small and not leaves_results(read(script)):
-        size = "tiny"
-    data, transcript, _ = make_record(
-        script, root, time_limit, step, size=size, quick=small, breaks=breaks
-    )
+    small = quick and is_made_small(script)
+    data, transcript, _ = make_record(script, root, time_limit, step, quick=small)
     # Another text of this machine: other numbers, the same keys.
     other_data = old.data["provenance"].get(DATA) != data["provenance"][DATA]
     lines = compare(old.data, data, keys_only=small or other_data)
@@ -335,18 +260,12 @@ def check_record(
     return "khớp"
 
 
-def is_made_small(record: Record) -> bool:
-    """Does a quick run of this script differ from a whole one?
-
-    An experiment says so itself; one of the older form is only made small when it is slow.
-    """
-    source = read(record.script)
-    if leaves_results(source):
-        return "QUICK" in source
-    return record.data["provenance"]["wall_seconds"] > QUICK_SECONDS
+def is_made_small(script: Path) -> bool:
+    """Does a quick run of this experiment differ from a whole one? It says so itself."""
+    return "QUICK" in read(script)
 
 
-# --- list, redraw, mend
+# --- list
 
 
 def list_records(root: Path, pattern: str) -> int:
@@ -362,26 +281,3 @@ def list_records(root: Path, pattern: str) -> int:
         if not problems:
             print(f"{name}: còn mới")
     return code
-
-
-def redraw_figures(scripts: list[Path], root: Path, size: str) -> int:
-    """Draw the figures of older scripts again from their records."""
-    for script in scripts:
-        if leaves_results(read(script)):
-            print(f"{name_of(script, root)}: script tự vẽ hình, chạy lại: --force")
-            continue
-        record = load(script, root, size)
-        figure = figure_of(script, record.data, "")
-        if figure == record.figure:
-            print(f"{name_of(script, root)}: hình không đổi")
-        else:
-            write(script, record.data, record.transcript, figure)
-            print(f"{name_of(script, root)}: đã vẽ lại")
-    return 0
-
-
-def mend_blocks(root: Path) -> int:
-    """Give every copy of a shared block the text of the first."""
-    for script, name in shared_blocks.fix(root):
-        print(f"{name_of(script, root)}: đã chép lại khối «{name}»")
-    return 0

@@ -1,15 +1,12 @@
-"""One run of one script in an empty folder that holds only what it needs, measured from outside.
+"""One run of one experiment in a folder that holds only what it needs, measured from outside.
 
 Offline, in its own process, with a time limit; time, memory (the whole process tree) and disk are
-taken from outside, and what it leaves is checked. Two forms of scripts are run:
-
-- an experiment leaves its numbers in a variable `results` and draws its own figure;
-- the older form writes `--json PATH`, knows `--size`, and exits with 1 when `--break WAY` broke it.
+taken from outside. An experiment leaves its numbers in a variable `results`, which is checked, and
+draws its own figure.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import shutil
@@ -55,50 +52,6 @@ class Run:
     wall_seconds: float
     peak_rss_mib: float
     peak_disk_mib: float
-
-
-def syntax_tree(script: str) -> ast.Module:
-    """What ast makes of a script; an empty module while it does not parse."""
-    try:
-        return ast.parse(script)
-    except SyntaxError:
-        return ast.Module([], [])
-
-
-def leaves_results(source: str) -> bool:
-    """Is this an experiment, which assigns `results` at its top level, or of the older form?"""
-    for node in syntax_tree(source).body:
-        targets: list[ast.expr] = []
-        if isinstance(node, ast.Assign):
-            targets = node.targets
-        elif isinstance(node, ast.AnnAssign):
-            targets = [node.target]
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id == "results":
-                return True
-    return False
-
-
-def ways_to_break(source: str) -> list[str]:
-    """The choices of an older script's `--break` option, read from its source; none without it."""
-    tables: dict[str, list[str]] = {}  # dictionaries of the script: name -> keys
-    for node in ast.walk(syntax_tree(source)):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
-            if isinstance(node.targets[0], ast.Name):
-                keys = [key.value for key in node.value.keys if isinstance(key, ast.Constant)]
-                tables[node.targets[0].id] = keys
-        if isinstance(node, ast.Call) and is_break_option(node):
-            for word in node.keywords:
-                if word.arg == "choices" and isinstance(word.value, ast.Name):
-                    return tables[word.value.id]
-                if word.arg == "choices":
-                    return list(ast.literal_eval(word.value))
-    return []
-
-
-def is_break_option(call: ast.Call) -> bool:
-    first = call.args[0] if call.args else None
-    return isinstance(first, ast.Constant) and first.value == "--break"
 
 
 def copy_inputs(script: Path, root: Path, folder: Path) -> None:
@@ -151,16 +104,13 @@ def run_folder(script: Path, root: Path) -> Iterator[Places]:
         yield places
 
 
-def run(
-    script: Path, root: Path, options: list[str], time_limit: float, quick: bool = False
-) -> Run:
-    """Run a script alone. Raises Refusal when it takes longer than `time_limit` seconds."""
+def run(script: Path, root: Path, time_limit: float, quick: bool = False) -> Run:
+    """Run an experiment alone; `quick`: small.
+
+    Raises Refusal when it takes longer than `time_limit` seconds.
+    """
     with run_folder(script, root) as places:
-        record = str(places.record)
-        if leaves_results(read(script)):
-            command = [sys.executable, str(CHILD), script.name, record, *options]
-        else:
-            command = [sys.executable, script.name, *options, "--json", record]
+        command = [sys.executable, str(CHILD), script.name, str(places.record)]
         transcript = places.base / "transcript"
         started = time.perf_counter()
         with transcript.open("wb") as stream:
@@ -175,8 +125,7 @@ def run(
             peak_rss, peak_disk, late = watch(process, places.base, started, time_limit)
         wall_seconds = time.perf_counter() - started
         if late:
-            words = " ".join([script.name, *options])
-            raise Refusal(f"{words}: quá {time_limit:.0f} giây, đã dừng")
+            raise Refusal(f"{script.name}: quá {time_limit:.0f} giây, đã dừng")
         return Run(
             process.returncode,
             printed(transcript, places),
@@ -288,43 +237,28 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def checked_run(
-    script: Path,
-    root: Path,
-    options: list[str],
-    time_limit: float,
-    *,
-    expected: int = 0,
-    quick: bool = False,
-) -> Run:
-    """Run a script and insist on its exit code and on what it must leave. Raises Refusal."""
-    done = run(script, root, options, time_limit, quick)
-    command = " ".join(["python", script.name, *options])
-    if done.exit_code != expected:
-        raise Refusal(f"{command}: mã thoát {done.exit_code}, phải là {expected}\n{done.output}")
-    if leaves_results(read(script)):
-        done.data = results_of(done.data, command)
-    elif not done.data.get("exact") or done.data.keys() - {*PARTS, DATA}:
-        raise Refusal(
-            f"{command}: --json phải ghi «exact», có thể cả «approx», «timing», «{DATA}», "
-            "và không gì khác"
-        )
+def checked_run(script: Path, root: Path, time_limit: float, quick: bool = False) -> Run:
+    """Run an experiment and insist on its success and its results. Raises Refusal."""
+    done = run(script, root, time_limit, quick)
+    if done.exit_code != 0:
+        raise Refusal(f"{script.name}: mã thoát {done.exit_code}\n{done.output}")
+    done.data = results_of(done.data, script.name)
     return done
 
 
-def results_of(kept: dict[str, Any], command: str) -> dict[str, Any]:
+def results_of(kept: dict[str, Any], name: str) -> dict[str, Any]:
     """What an experiment left, from what child.py kept. Raises Refusal when it is not as agreed."""
     if "problem" in kept:
-        raise Refusal(f"{command}: {kept['problem']}")
+        raise Refusal(f"{name}: {kept['problem']}")
     if "results" not in kept:
         raise Refusal(
-            f"{command}: script không để lại biến `results` "
+            f"{name}: script không để lại biến `results` "
             "(khi mọi kiểm tra đạt, script phải chạy đến hết, không gọi sys.exit)"
         )
     results = kept["results"]
     problem = problem_of(results)
     if problem:
-        raise Refusal(f"{command}: biến `results` {problem}")
+        raise Refusal(f"{name}: biến `results` {problem}")
     return results
 
 

@@ -180,7 +180,7 @@ def sources(page: Page, course: Course) -> list[object]:
     for record in course.results(place).values():
         if isinstance(record, Record):
             beside.append(record.script)
-            beside += paths_of(record.script, record.size)
+            beside += paths_of(record.script)
             beside += siblings_of(record.script)
             beside += data_of(record.script, course.root)
         else:

@@ -1,29 +1,28 @@
 """Đếm từ trong một câu bằng hai cách.
 
-Chạy: python count_words.py [--json TỆP] [--break spaces]
+Chạy: python count_words.py
 """
 
 # %% Chuẩn bị
-import argparse
-import json
-import sys
-from pathlib import Path
-
-parser = argparse.ArgumentParser()
-parser.add_argument("--json", type=Path)
-parser.add_argument("--break", dest="damage", choices=["spaces"])
-args = parser.parse_args()
 sentence = "lưu rồi đọc lại"
-if args.damage:
-    sentence = sentence.replace(" ", "  ")
+spaced = sentence.replace(" ", "  ")
+
+
+def hasty_count(text: str) -> int:
+    """Số mẩu giữa các dấu cách: sai khi có hai dấu cách liền nhau."""
+    return len(text.split(" "))
+
 
 # %% Đếm
 print("== Đếm ==")
 words = len(sentence.split())
-hasty = len(sentence.split(" "))
+hasty = hasty_count(sentence)
 print(f"{words} từ, đếm vội {hasty}")
 
+# %% Dấu cách thừa
+print("== Dấu cách thừa ==")
+wrong = hasty_count(spaced)
+print(f"{words} từ, đếm vội {wrong}")
+
 # %% Kết quả
-if args.json:
-    args.json.write_text(json.dumps({"exact": {"words": words, "hasty": hasty}}), encoding="utf-8")
-sys.exit(0 if words == hasty else 1)
+results = {"exact": {"words": words, "hasty": hasty, "wrong": wrong}}
