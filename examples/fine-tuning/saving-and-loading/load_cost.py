@@ -4,7 +4,7 @@
     QUICK=1 python load_cost.py    # mô hình tí hon, để thử nhanh
 
 Tốn (cỡ mặc định): không quá 300 giây, 3 GiB bộ nhớ, 2 GiB đĩa.
-Cần: pip install torch transformers safetensors; tệp state_dict_file.py nằm cạnh tệp này
+Cần: pip install torch transformers safetensors accelerate; tệp state_dict_file.py nằm cạnh tệp này
 Chạy trên Linux, WSL hay Colab: bộ nhớ được đọc từ /proc, tiến trình mới được tạo bằng fork.
 """
 
@@ -92,8 +92,8 @@ def bits_of(model):
     return digest.hexdigest()
 
 
-def measure(load, folder):
-    """Tải rồi tính logits lần đầu: giây, byte bộ nhớ tăng thêm, và SHA-256 của mọi tensor."""
+def first_logits(load, folder):
+    """Tải rồi tính logits lần đầu: mô hình, logits, và giây cùng byte bộ nhớ tăng thêm."""
     used_before = memory("VmRSS")  # đang dùng
     own_before = memory("RssAnon")  # phần riêng: không tính tệp được ánh xạ vào bộ nhớ
     start = time.perf_counter()
@@ -101,10 +101,16 @@ def measure(load, folder):
     loaded = time.perf_counter() - start
     own = memory("RssAnon") - own_before
     with torch.no_grad():
-        model(torch.arange(0, 512, 32)[None])
+        logits = model(torch.arange(0, 512, 32)[None]).logits
     ready = time.perf_counter() - start
     peak = memory("VmHWM") - used_before  # đỉnh, tính từ khi có tiến trình
-    return {"loaded": loaded, "ready": ready, "own": own, "peak": peak, "bits": bits_of(model)}
+    return model, logits, {"loaded": loaded, "ready": ready, "own": own, "peak": peak}
+
+
+def measure(load, folder):
+    """Giá của một cách tải, kèm SHA-256 của mọi tensor."""
+    model, _, cost = first_logits(load, folder)
+    return cost | {"bits": bits_of(model)}
 
 
 def in_new_process(function, *arguments):
@@ -179,6 +185,31 @@ for way in (as_saved, to_float32):
         f"{way.__name__:<12} đỉnh {cost['peak'] / weights:.2f}, riêng {cost['own'] / weights:.2f}"
     )
 
+# %% Mô hình lớn hơn bộ nhớ
+print("\n== Mô hình lớn hơn bộ nhớ ==")
+
+
+def with_disk(folder):
+    return GPT2LMHeadModel.from_pretrained(
+        folder,
+        device_map="auto",
+        max_memory={"cpu": int(0.4 * weights)},  # như thể máy chỉ còn bấy nhiêu
+        offload_folder=folder / "offload",
+    )
+
+
+def logits_session(load, folder):
+    """Giá và logits. Lớp nằm ở đĩa thì không giữ số nào, nên so đầu ra."""
+    _, logits, cost = first_logits(load, folder)
+    return cost, logits.numpy()
+
+
+usual_cost, usual_logits = in_new_process(logits_session, hugging_face, folder)
+disk_cost, disk_logits = in_new_process(logits_session, with_disk, folder)
+disk_gap = float(abs(disk_logits - usual_logits).max())
+print(f"đỉnh {disk_cost['peak'] / weights:.2f}, logits lệch {disk_gap:.2g}", end="")
+print(f", lâu gấp {disk_cost['ready'] / usual_cost['ready']:.1f}")
+
 # %% Lớp có buffer không lưu
 print("\n== Lớp có buffer không lưu ==")
 LLAMA = {
@@ -236,6 +267,7 @@ wrong = in_new_process(measure, half_precision, folder)
 report("half_precision", wrong["bits"] != saved_bits, "tải thành bfloat16: phép so phát hiện")
 
 report("changed", changed["to_float32"]["own"] > 0.9 * weights, "đổi kiểu số: thành bản riêng")
+report("disk", disk_gap < 1e-5, "một phần ở đĩa: cùng logits")
 report("llama", "inv_freq" in refusal and llama_same, "Llama: from_pretrained thì y nguyên")
 
 # %% Kết quả
@@ -246,6 +278,7 @@ for way, cost in best.items():
     timing[way] = {"loaded": cost["loaded"], "ready": cost["ready"]}
 for way, cost in changed.items():
     approx[way] = {"peak": cost["peak"] / weights, "own": cost["own"] / weights}
+approx["with_disk"] = {"peak": disk_cost["peak"] / weights}
 results = {
     "exact": {"checks": checks, "weights": weights, "repeats": REPEATS, "files": sizes},
     "approx": approx,
