@@ -293,6 +293,13 @@ def test_a_config_that_cannot_come_back_is_refused_at_once(config, path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_config_that_cannot_be_written(path):
+    with pytest.raises(ValueError, match="không ghi ra tệp được") as caught:
+        save(own(), path, {"make": lambda: 1})
+    assert "\n" not in str(caught.value)
+    assert not list(path.parent.iterdir())
+
+
 def test_a_config_that_is_no_dict_and_a_model_without_numbers(path):
     with pytest.raises(ValueError, match="config phải là dict"):
         save(own(), path, small_models.gpt2().config)

@@ -103,6 +103,17 @@ losses["file"] = valid_loss()
 for name, loss in losses.items():
     print(f"{name:<10} loss {loss:.3f}")
 
+# %% Tệp của lần chạy khác
+print("\n== Tệp của lần chạy khác ==")
+another_run = ""
+try:
+    KeepBest(on_disk.path)  # lần huấn luyện mới, cùng tên tệp
+except FileExistsError as error:
+    another_run = str(error).replace(f"{folder}/", "")
+print(another_run)
+resumed = KeepBest(on_disk.path, resume=True)  # cùng một lần huấn luyện, chạy tiếp
+print(f"resume=True: đi tiếp từ điểm {resumed.score:.3f} của bước {resumed.step}")
+
 # %% Hai cách ghi ra tệp
 
 
@@ -166,6 +177,15 @@ for write in (in_place, keep_best):
     print(f"{write.__name__:<10} {KILLS} lần giết: {counts['whole']} lần còn, ", end="")
     print(f"{counts['lost']} lần mất cả bản cũ lẫn bản mới")
 
+# %% Điểm NaN
+print("\n== Điểm NaN ==")
+nan_message = ""
+try:
+    on_disk.update(model, float("nan"))
+except ValueError as error:
+    nan_message = str(error)
+print(nan_message)
+
 # %% Đối chiếu
 print("\n== Đối chiếu ==")
 checks = {}
@@ -184,13 +204,8 @@ copies = losses["deepcopy"] == best and losses["clone"] == best and losses["file
 report("copies", copies, "deepcopy, clone và tệp cho lại đúng bản tốt nhất")
 report("in_place", kills["in_place"]["lost"] > 0, "ghi đè tại chỗ: có lần mất sạch")
 report("keep_best", kills["keep_best"]["lost"] == 0, "keep_best: lần nào cũng còn một bản")
-refused = False
-try:
-    on_disk.update(model, float("nan"))
-except ValueError as error:
-    refused = True
-    print(f"       điểm NaN: {error}")
-report("nan", refused, "điểm NaN bị từ chối")
+report("nan", "nan" in nan_message, "điểm NaN bị từ chối")
+report("another_run", "resume=True" in another_run, "tệp của lần chạy khác bị từ chối")
 
 # %% Kết quả
 approx = {"best": {"value": best, "rel": 0.05}, "last": {"value": last, "rel": 0.05}}

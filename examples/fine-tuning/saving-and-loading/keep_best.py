@@ -69,7 +69,8 @@ class KeepBest:
         """Ghi trọng số nếu điểm tốt hơn. Trả về True khi đã ghi.
 
         Điểm NaN hay vô cực: ValueError, vì mô hình đã hỏng thì không có bản nào để giữ.
-        Bị giết giữa lúc ghi: bản tốt nhất cũ còn nguyên. Nhiều tiến trình: chỉ rank 0 gọi.
+        Bị giết giữa lúc ghi: bản tốt nhất cũ còn nguyên. Nhiều tiến trình (DDP): chỉ rank 0 gọi,
+        và đưa model.module.
         """
         score = float(score)
         if not math.isfinite(score):

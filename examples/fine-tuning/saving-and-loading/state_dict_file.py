@@ -19,6 +19,7 @@ Cần: pip install torch
 import argparse
 import errno
 import os
+import pickle
 import sys
 import warnings
 import zipfile
@@ -72,6 +73,10 @@ def save(model: nn.Module, path: str | Path, config: dict | None = None) -> None
             names = ", ".join(strange)
             raise ValueError(f"config hay mô hình chứa {names}: chỉ lưu được số, chữ, list, dict")
         part.replace(path)  # thay tệp cũ trong một bước, không ghi đè lên nó
+    except (AttributeError, TypeError, pickle.PickleError) as error:
+        raise ValueError(
+            f"config hay mô hình không ghi ra tệp được: {first_line(error)}"
+        ) from error
     except RuntimeError as error:  # torch.save báo thế khi đĩa đầy
         raise OSError(f"không ghi được {path} (đĩa đầy?): {first_line(error)}") from error
     finally:
@@ -186,9 +191,10 @@ def first_line(error: Exception) -> str:
 
 
 def load(build: Callable[..., nn.Module], path: str | Path) -> nn.Module:
-    """Dựng mô hình, chép số từ tệp vào. Trả về mô hình trên CPU, ở eval(), đúng kiểu số của tệp.
+    """Dựng mô hình, chép số từ tệp vào. Trả về mô hình ở eval(), đúng kiểu số của tệp.
 
     build: gọi build(config) với cấu hình trong tệp; tệp không có cấu hình thì gọi build().
+    Mô hình nằm ở thiết bị mà build đặt nó, thường là CPU, dù tệp được ghi trên GPU.
     Mọi tham số lại học được như lúc mới dựng: requires_grad không nằm trong tệp.
     Lỗi: ValueError khi tệp hỏng hay không khớp với mô hình, lời báo là một dòng.
     """

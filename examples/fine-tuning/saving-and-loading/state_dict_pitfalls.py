@@ -107,14 +107,28 @@ checks["dtype"] = copied == "torch.float32" and by_recipe == "torch.float16"
 
 # %% Đóng băng
 print("\n== Đóng băng ==")
+
+
+def sgd_of_trainable(model):
+    """Optimizer chỉ nhận những tham số còn học được, như người ta thường viết khi tinh chỉnh."""
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.optim.SGD(trainable, lr=0.1)
+
+
 original.body.requires_grad_(False)
-frozen_file = folder / "frozen.pt"
-torch.save(original.state_dict(), frozen_file)
+torch.save(original.state_dict(), folder / "frozen.pt")
+saved_optimizer = sgd_of_trainable(original).state_dict()
 model = Net()
-model.load_state_dict(torch.load(frozen_file, map_location="cpu", weights_only=True))
+model.load_state_dict(torch.load(folder / "frozen.pt", map_location="cpu", weights_only=True))
 frozen = sum(not parameter.requires_grad for parameter in model.parameters())
 print(f"đóng băng 2 tham số lúc lưu; sau khi tải: {frozen}")
-checks["frozen"] = frozen == 0
+optimizer_error = ""
+try:
+    sgd_of_trainable(model).load_state_dict(saved_optimizer)
+except ValueError as error:
+    optimizer_error = str(error)
+print(optimizer_error)
+checks["frozen"] = frozen == 0 and "doesn't match the size" in optimizer_error
 
 # %% Chưa tắt dropout
 print("\n== Chưa tắt dropout ==")
