@@ -279,6 +279,11 @@ for way, cost in best.items():
 for way, cost in changed.items():
     approx[way] = {"peak": cost["peak"] / weights, "own": cost["own"] / weights}
 approx["with_disk"] = {"peak": disk_cost["peak"] / weights}
+# Ví dụ của trang: mô hình 3 GB. Đỉnh tính bằng GB, theo tỉ lệ đo được ở trên.
+approx["three_gb"] = {}
+for way in WAYS:
+    peak = 3 * best[way.__name__]["peak"] / weights
+    approx["three_gb"][way.__name__] = {"value": peak, "abs": 0.45}
 results = {
     "exact": {"checks": checks, "weights": weights, "repeats": REPEATS, "files": sizes},
     "approx": approx,
