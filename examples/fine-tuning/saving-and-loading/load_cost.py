@@ -4,7 +4,7 @@
     QUICK=1 python load_cost.py    # mô hình tí hon, để thử nhanh
 
 Tốn (cỡ mặc định): không quá 300 giây, 3 GiB bộ nhớ, 2 GiB đĩa.
-Cần: pip install torch transformers safetensors
+Cần: pip install torch transformers safetensors accelerate; tệp state_dict_file.py nằm cạnh tệp này
 Chạy trên Linux, WSL hay Colab: bộ nhớ được đọc từ /proc, tiến trình mới được tạo bằng fork.
 """
 
@@ -20,11 +20,13 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from state_dict_file import load_without_copy, save
 
 QUICK = os.environ.get("QUICK") == "1"
 SIZE = {}  # GPT2Config() để nguyên là GPT-2 small
-REPEATS = 5  # lấy lần nhanh nhất: lần chậm là do máy bận việc khác
+REPEATS = 3  # lấy lần nhanh nhất: lần chậm là do máy bận việc khác
 if QUICK:
     SIZE = {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512}
     REPEATS = 1
@@ -36,13 +38,21 @@ folder = Path(temporary.name)
 # %% Bốn cách tải
 
 
+def build(config):
+    return GPT2LMHeadModel(GPT2Config(**config))
+
+
+def config_of(folder):
+    return GPT2Config.from_json_file(folder / "config.json").to_dict()
+
+
 def hugging_face(folder):
     return GPT2LMHeadModel.from_pretrained(folder)
 
 
 def safetensors(folder):
     with torch.device("meta"):  # khung rỗng: có tên và kích thước, chưa có số nào
-        model = GPT2LMHeadModel(GPT2Config.from_json_file(folder / "config.json"))
+        model = build(config_of(folder))
     # strict=False vì tệp không lặp lại lm_head; tie_weights nối nó lại. Ô cuối so mọi tên.
     model.load_state_dict(load_file(folder / "model.safetensors"), assign=True, strict=False)
     model.tie_weights()
@@ -50,17 +60,13 @@ def safetensors(folder):
 
 
 def state_dict(folder):
-    with torch.device("meta"):
-        model = GPT2LMHeadModel(GPT2Config.from_json_file(folder / "config.json"))
-    state = torch.load(folder / "model.pt", weights_only=True, mmap=True)
-    model.load_state_dict(state, assign=True)
-    model.tie_weights()
-    return model.eval()
+    return load_without_copy(build, folder / "model.pt")
 
 
 def textbook(folder):
-    model = GPT2LMHeadModel(GPT2Config.from_json_file(folder / "config.json"))
-    model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
+    model = build(config_of(folder))
+    state = torch.load(folder / "state_dict.pt", map_location="cpu", weights_only=True)
+    model.load_state_dict(state)
     return model.eval()
 
 
@@ -86,8 +92,8 @@ def bits_of(model):
     return digest.hexdigest()
 
 
-def measure(load, folder):
-    """Tải rồi tính logits lần đầu: giây, byte bộ nhớ tăng thêm, và SHA-256 của mọi tensor."""
+def first_logits(load, folder):
+    """Tải rồi tính logits lần đầu: mô hình, logits, và giây cùng byte bộ nhớ tăng thêm."""
     used_before = memory("VmRSS")  # đang dùng
     own_before = memory("RssAnon")  # phần riêng: không tính tệp được ánh xạ vào bộ nhớ
     start = time.perf_counter()
@@ -95,10 +101,16 @@ def measure(load, folder):
     loaded = time.perf_counter() - start
     own = memory("RssAnon") - own_before
     with torch.no_grad():
-        model(torch.arange(0, 512, 32)[None])
+        logits = model(torch.arange(0, 512, 32)[None]).logits
     ready = time.perf_counter() - start
     peak = memory("VmHWM") - used_before  # đỉnh, tính từ khi có tiến trình
-    return {"loaded": loaded, "ready": ready, "own": own, "peak": peak, "bits": bits_of(model)}
+    return model, logits, {"loaded": loaded, "ready": ready, "own": own, "peak": peak}
+
+
+def measure(load, folder):
+    """Giá của một cách tải, kèm SHA-256 của mọi tensor."""
+    model, _, cost = first_logits(load, folder)
+    return cost | {"bits": bits_of(model)}
 
 
 def in_new_process(function, *arguments):
@@ -110,11 +122,11 @@ def in_new_process(function, *arguments):
         return process.submit(function, *arguments).result()
 
 
-# %% Lưu hai cách
+# %% Lưu
 
 
-def save(folder):
-    """Lưu một mô hình thành thư mục và thành tệp `state_dict`; trả về SHA-256 và số byte."""
+def saving_session(folder):
+    """Lưu một mô hình bốn lần; trả về SHA-256 của nó và số byte trọng số."""
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config(**SIZE, bos_token_id=0, eos_token_id=0)).eval()
     with torch.no_grad():
@@ -122,12 +134,18 @@ def save(folder):
             # Tensor mới hay toàn 0 hoặc toàn 1: mất rồi tạo lại vẫn "đúng". Thêm nhiễu thì lộ.
             parameter.add_(torch.randn_like(parameter), alpha=0.02)
     model.save_pretrained(folder)
-    torch.save(model.state_dict(), folder / "model.pt")
+    save(model, folder / "model.pt", model.config.to_dict())
+    torch.save(model.state_dict(), folder / "state_dict.pt")
+    bits = bits_of(model)
     weights = sum(parameter.nbytes for parameter in model.parameters())
-    return bits_of(model), weights
+    model.bfloat16().save_pretrained(folder / "bfloat16")
+    return bits, weights
 
 
-saved_bits, weights = in_new_process(save, folder)
+saved_bits, weights = in_new_process(saving_session, folder)
+sizes = {}
+for name in ("model.safetensors", "model.pt", "state_dict.pt", "bfloat16/model.safetensors"):
+    sizes[name] = (folder / name).stat().st_size
 
 # %% Đo từng cách
 print("== Đo từng cách ==")
@@ -146,6 +164,83 @@ for way, measured in runs.items():
     print(f"{way:<14}{cost['peak'] / weights:7.2f}{cost['own'] / weights:8.2f}", end="")
     print(f"{cost['loaded']:9.2f} s{cost['ready']:10.2f} s")
     best[way] = cost
+
+# %% Đổi kiểu số lúc tải
+print("\n== Đổi kiểu số lúc tải ==")
+
+
+def as_saved(folder):
+    return GPT2LMHeadModel.from_pretrained(folder / "bfloat16")
+
+
+def to_float32(folder):
+    return GPT2LMHeadModel.from_pretrained(folder / "bfloat16", dtype=torch.float32)
+
+
+changed = {}
+for way in (as_saved, to_float32):
+    cost = in_new_process(measure, way, folder)
+    changed[way.__name__] = cost
+    print(
+        f"{way.__name__:<12} đỉnh {cost['peak'] / weights:.2f}, riêng {cost['own'] / weights:.2f}"
+    )
+
+# %% Mô hình lớn hơn bộ nhớ
+print("\n== Mô hình lớn hơn bộ nhớ ==")
+
+
+def with_disk(folder):
+    return GPT2LMHeadModel.from_pretrained(
+        folder,
+        device_map="auto",
+        max_memory={"cpu": int(0.4 * weights)},  # như thể máy chỉ còn bấy nhiêu
+        offload_folder=folder / "offload",
+    )
+
+
+def logits_session(load, folder):
+    """Giá và logits. Lớp nằm ở đĩa thì không giữ số nào, nên so đầu ra."""
+    _, logits, cost = first_logits(load, folder)
+    return cost, logits.numpy()
+
+
+usual_cost, usual_logits = in_new_process(logits_session, hugging_face, folder)
+disk_cost, disk_logits = in_new_process(logits_session, with_disk, folder)
+disk_gap = float(abs(disk_logits - usual_logits).max())
+print(f"đỉnh {disk_cost['peak'] / weights:.2f}, logits lệch {disk_gap:.2g}", end="")
+print(f", lâu gấp {disk_cost['ready'] / usual_cost['ready']:.1f}")
+
+# %% Lớp có buffer không lưu
+print("\n== Lớp có buffer không lưu ==")
+LLAMA = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
+
+
+def build_llama(config):
+    return LlamaForCausalLM(LlamaConfig(**config))
+
+
+def llama_session(folder):
+    """Llama tí hon: tải không chép thì bị từ chối, from_pretrained thì y nguyên."""
+    torch.manual_seed(0)
+    model = build_llama(LLAMA)
+    save(model, folder / "llama.pt", LLAMA)
+    model.save_pretrained(folder / "llama")
+    bits = bits_of(LlamaForCausalLM.from_pretrained(folder / "llama"))
+    try:
+        load_without_copy(build_llama, folder / "llama.pt")
+    except ValueError as error:
+        return str(error).replace(f"{folder}/", ""), bits == bits_of(model)
+    return "", False
+
+
+refusal, llama_same = in_new_process(llama_session, folder)
+print(refusal)
 
 # %% Đối chiếu
 print("\n== Đối chiếu ==")
@@ -171,14 +266,26 @@ def half_precision(folder):
 wrong = in_new_process(measure, half_precision, folder)
 report("half_precision", wrong["bits"] != saved_bits, "tải thành bfloat16: phép so phát hiện")
 
+report("changed", changed["to_float32"]["own"] > 0.9 * weights, "đổi kiểu số: thành bản riêng")
+report("disk", disk_gap < 1e-5, "một phần ở đĩa: cùng logits")
+report("llama", "inv_freq" in refusal and llama_same, "Llama: from_pretrained thì y nguyên")
+
 # %% Kết quả
 approx = {}
 timing = {}
 for way, cost in best.items():
     approx[way] = {"peak": cost["peak"] / weights, "own": cost["own"] / weights}
     timing[way] = {"loaded": cost["loaded"], "ready": cost["ready"]}
+for way, cost in changed.items():
+    approx[way] = {"peak": cost["peak"] / weights, "own": cost["own"] / weights}
+approx["with_disk"] = {"peak": disk_cost["peak"] / weights}
+# Ví dụ của trang: mô hình 3 GB. Đỉnh tính bằng GB, theo tỉ lệ đo được ở trên.
+approx["three_gb"] = {}
+for way in WAYS:
+    peak = 3 * best[way.__name__]["peak"] / weights
+    approx["three_gb"][way.__name__] = {"value": peak, "abs": 0.45}
 results = {
-    "exact": {"checks": checks, "weights": weights, "repeats": REPEATS},
+    "exact": {"checks": checks, "weights": weights, "repeats": REPEATS, "files": sizes},
     "approx": approx,
     "timing": timing,
     "tolerance": {"abs": 0.15},  # máy khác xin và trả bộ nhớ hơi khác
