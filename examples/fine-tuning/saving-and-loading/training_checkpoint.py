@@ -106,7 +106,7 @@ def write_atomically(kept: dict[str, Any], file: Path) -> None:
     except Exception as error:
         temporary.unlink(missing_ok=True)
         free = shutil.disk_usage(file.parent).free // 2**20
-        message = f"Không lưu được {file} (đĩa còn {free} MiB): {first_line(error)}"
+        message = f"Không lưu được {file} (đĩa còn {free} MiB): {first_line(error)}."
         raise CheckpointError(f"{message} Các bản cũ còn nguyên.") from error
     if os.name == "posix":  # tên mới cũng phải xuống tới đĩa
         directory = os.open(file.parent, os.O_RDONLY)
@@ -198,7 +198,7 @@ def damage(file: Path) -> str | None:
     except Exception as error:
         if "allocate memory" in str(error):  # RuntimeError của torch khi thiếu bộ nhớ
             raise
-        return f"hỏng ({first_line(error)})"
+        return f"hỏng hay bị cắt ({first_line(error)})"
     for part in PARTS:
         if not isinstance(kept, dict) or part not in kept:
             return "không phải do save_checkpoint ghi"
@@ -397,7 +397,7 @@ def step_of(file: Path) -> int:
 def first_line(error: Exception) -> str:
     """Dòng đầu của lời báo lỗi, hay tên lỗi nếu nó không nói gì."""
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]
+    return text.splitlines()[0].rstrip(".")
 
 
 def main() -> int:
