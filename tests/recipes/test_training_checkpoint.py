@@ -1,4 +1,4 @@
-"""training_checkpoint.py: what comes back, what is refused, and that a resumed run is the same run."""
+"""training_checkpoint.py: what comes back, what is refused, and that a resumed run is the same."""
 
 from __future__ import annotations
 

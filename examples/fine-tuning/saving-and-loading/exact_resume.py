@@ -3,7 +3,7 @@
     python exact_resume.py            # mô hình GPT-2 tí hon, dữ liệu tự sinh, không cần mạng
     QUICK=1 python exact_resume.py    # ít bước hơn, để thử nhanh
 
-Tốn (cỡ mặc định): không quá 180 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 300 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
 Cần: training_checkpoint.py nằm cạnh; pip install torch transformers matplotlib
 Chạy trên Linux, macOS, WSL hay Colab: tiến trình mới được tạo bằng fork.
 """

@@ -4,7 +4,7 @@
     QUICK=1 python failed_saves.py    # giết ít lần hơn, để thử nhanh
 
 Tốn (cỡ mặc định): không quá 180 giây, 2 GiB bộ nhớ, 1 GiB đĩa.
-Cần: training_checkpoint.py nằm cạnh; pip install torch
+Cần: training_checkpoint.py nằm cạnh; pip install torch numpy
 Chạy trên Linux hay WSL: nó dùng fork, giới hạn cỡ tệp của tiến trình, và /dev/full.
 """
 
@@ -12,6 +12,7 @@ Chạy trên Linux hay WSL: nó dùng fork, giới hạn cỡ tệp của tiến
 import contextlib
 import io
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -21,6 +22,7 @@ import time
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy
 import torch
 from training_checkpoint import load_latest, save_checkpoint
 
@@ -147,7 +149,8 @@ def said_by(function, *arguments, **named):
             function(*arguments, **named)
         except Exception as error:
             print(error, file=sys.stderr)
-    return heard.getvalue().replace(f"{root}/", "").strip()
+    text = heard.getvalue().replace(f"{root}/", "").strip()
+    return re.sub(r"còn \d+ MiB", "còn … MiB", text)  # mỗi máy một khác
 
 
 # %% Đĩa đầy
@@ -184,6 +187,24 @@ kept = torch.load(folder / "step-00000200.pt", weights_only=True)
 silent = said_by(alone["optimizer"].load_state_dict, kept["optimizer"])
 report("order", "tham số 0" in said, "load_latest từ chối")
 report("silent", silent == "", "optimizer.load_state_dict thì nhận, không có lỗi")
+
+# %% Optimizer thiếu tham số
+print("\n== Optimizer thiếu tham số ==")
+fewer = build()
+fewer["optimizer"] = torch.optim.AdamW(fewer["model"][1].parameters())  # đóng băng lớp đầu
+said = said_by(fewer["optimizer"].load_state_dict, kept["optimizer"])
+print("optimizer.load_state_dict:", said)
+said_by_recipe = said_by(load_latest, folder, **fewer)
+print("load_latest:", said_by_recipe)
+report("fewer", "match the size" in said and "0.weight" in said_by_recipe, "cả hai đều từ chối")
+
+# %% Số của NumPy
+print("\n== Số của NumPy ==")
+odd = build()
+odd["scheduler"].best = numpy.float64(1.5)  # như khi bạn tự ghi thêm vào scheduler
+said = said_by(save_checkpoint, folder, 300, **odd)
+print(said)
+report("numpy", "numpy" in said, "không lưu tệp mà sau này không mở được")
 
 # %% Bản mới nhất bị cắt
 print("\n== Bản mới nhất bị cắt ==")

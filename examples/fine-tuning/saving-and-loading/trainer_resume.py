@@ -4,7 +4,7 @@
     QUICK=1 python trainer_resume.py    # ít bước hơn, để thử nhanh
 
 Tốn (cỡ mặc định): không quá 300 giây, 2 GiB bộ nhớ, 1 GiB đĩa.
-Cần: pip install torch transformers accelerate
+Cần: newest_checkpoint.py nằm cạnh; pip install torch transformers accelerate
 Chạy trên Linux, macOS, WSL hay Colab: tiến trình mới được tạo bằng fork.
 """
 
@@ -24,6 +24,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+from newest_checkpoint import checkpoints, problem_of
 from safetensors.torch import load_file
 from transformers import (
     GPT2Config,
@@ -210,11 +211,17 @@ first = run("first", root / "none", train_resuming)
 print(first["error"])
 
 # %% Bị giết giữa chừng
+
+
+def names_in(folder):
+    """Tên các checkpoint trong một thư mục, bước nhỏ đứng trước."""
+    return [path.name for path in checkpoints(folder)]
+
+
 print("\n== Bị giết giữa chừng ==")
 folder = root / "run"
 killed = run("killed", folder, callbacks=[Kill()])
-names = sorted(path.name for path in folder.iterdir())
-print(f"phiên đầu chết sau bước {len(killed['steps'])}; còn:", *names)
+print(f"phiên đầu chết sau bước {len(killed['steps'])}; còn:", *names_in(folder))
 
 # %% Chạy tiếp
 print("\n== Chạy tiếp ==")
@@ -325,6 +332,7 @@ for fault, (name, harm, changes) in FAULTS.items():
     copy = folder / saved.name
     shutil.copytree(saved, copy)
     harm(copy)
+    problem = problem_of(checkpoints(folder)[-1])  # script để chép có thấy không
     outcome = run(f"fault-{fault}", folder, **changes)
     expected = straight
     if fault == "augment":
@@ -337,6 +345,7 @@ for fault, (name, harm, changes) in FAULTS.items():
         "error": outcome["error"].split(":")[0],
         "done": len(outcome["steps"]),
         "kept": copy.exists(),
+        "problem": problem or "",
     }
     found = faults[fault]
     if found["error"]:
@@ -352,6 +361,10 @@ for fault in silent:
 right = faults["nothing"]["loss"] == 0 and same_weights(root / "nothing")
 report("control", right, "không sai gì: giống từng bit")
 report("restarted", faults["resume"]["done"] == TOTAL, "quên resume: chạy lại từ bước đầu")
+for fault in ("optimizer", "scheduler", "rng_state", "trainer_state", "weights", "incomplete"):
+    seen = faults[fault]["problem"]
+    report(f"{fault}_seen", seen != "", f"newest_complete thấy trước: {seen}")
+report("whole_seen", faults["nothing"]["problem"] == "", "newest_complete không báo nhầm")
 for fault in ("trainer_state", "weights", "incomplete", "pickle"):
     report(fault, faults[fault]["error"] != "", f"{FAULTS[fault][0]}: dừng ngay")
 report("code", not (root / "mã đã chạy").exists(), "mã gài trong optimizer.pt không chạy")
@@ -417,13 +430,13 @@ outcome = run("nan", folder, callbacks=[Poison()])
 shown = [loss for loss, _ in outcome["steps"].values()]
 finite = all(math.isfinite(loss) for loss in shown)
 poisoned = []
-for path in sorted(folder.iterdir()):
-    weights = load_file(path / "model.safetensors")
+for name in names_in(folder):
+    weights = load_file(folder / name / "model.safetensors")
     if not all(tensor.isfinite().all() for tensor in weights.values()):
-        poisoned.append(path.name)
+        poisoned.append(name)
 print(f"{len(shown)} bước, cảnh báo: {len(outcome['said'])}; loss in ra có NaN:", not finite)
 print("checkpoint có NaN:", *poisoned)
-report("nan", len(poisoned) == len(list(folder.iterdir())), "mọi checkpoint còn giữ đều có NaN")
+report("nan", poisoned == names_in(folder), "mọi checkpoint còn giữ đều có NaN")
 
 # %% Giữ bản tốt nhất
 print("\n== Giữ bản tốt nhất ==")
@@ -432,7 +445,7 @@ wrong = run("best-wrong", root / "best-wrong", **best)["error"]
 print(wrong.splitlines()[0])
 folder = root / "best"
 kept_at_end = run("best", folder, eval_strategy="steps", eval_steps=EVERY, **best)
-print("còn lại:", *sorted(path.name for path in folder.iterdir()))
+print("còn lại:", *names_in(folder))
 report("best", kept_at_end["error"] == "" and "match" in wrong, "nhịp lưu phải khớp nhịp đánh giá")
 
 # %% Kết quả

@@ -18,6 +18,7 @@ Cần: pip install torch
 import argparse
 import math
 import os
+import pickle
 import random
 import re
 import shutil
@@ -94,14 +95,16 @@ def save_checkpoint(
 
 
 def write_atomically(kept: dict[str, Any], file: Path) -> None:
-    """Ghi ra tệp tạm, thử đọc lại, rồi mới đổi tên: không lúc nào có tệp `file` ghi dở."""
+    """Ghi ra tệp tạm, xem lại, rồi mới đổi tên: không lúc nào có tệp `file` ghi dở."""
     temporary = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as stream:
             torch.save(kept, stream)
             stream.flush()
             os.fsync(stream.fileno())  # xuống tới đĩa rồi mới đổi tên
-        torch.load(temporary, map_location="cpu", mmap=True, weights_only=True)
+        unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(temporary)
+        if unsafe:
+            raise TypeError(f"weights_only=True sẽ không mở lại được {', '.join(unsafe)}")
         temporary.replace(file)
     except Exception as error:
         temporary.unlink(missing_ok=True)
@@ -195,6 +198,8 @@ def damage(file: Path) -> str | None:
         kept = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
     except (OSError, MemoryError):
         raise  # không đọc được hay thiếu bộ nhớ: chưa biết tệp hỏng hay không
+    except pickle.UnpicklingError:
+        return "có thứ mà weights_only=True từ chối"
     except Exception as error:
         if "allocate memory" in str(error):  # RuntimeError của torch khi thiếu bộ nhớ
             raise
