@@ -3,7 +3,7 @@
     python trainer_resume.py            # mô hình GPT-2 tí hon, dữ liệu tự sinh, không cần mạng
     QUICK=1 python trainer_resume.py    # ít bước hơn, để thử nhanh
 
-Tốn (cỡ mặc định): không quá 300 giây, 2 GiB bộ nhớ, 1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 600 giây, 2 GiB bộ nhớ, 1 GiB đĩa.
 Cần: newest_checkpoint.py nằm cạnh; pip install torch transformers accelerate
 Chạy trên Linux, macOS, WSL hay Colab: tiến trình mới được tạo bằng fork.
 """
@@ -415,12 +415,30 @@ report("jit_inside", not moments["inside"]["weights"], "SIGTERM giữa một bư
 
 
 class Poison(TrainerCallback):
-    """Một trọng số thành NaN sau bước 2."""
+    """Một trọng số thành NaN, hai bước sau lần lưu đầu."""
 
     def on_step_end(self, args, state, control, model, **others):
-        if state.global_step == 2:
+        if state.global_step == EVERY + 2:
             with torch.no_grad():
                 model.transformer.wpe.weight[0, 0] = float("nan")
+
+
+class StopOnNaN(TrainerCallback):
+    """Loss có NaN hay vô cực thì dừng, trước khi bản lành bị xoá."""
+
+    def on_log(self, args, state, control, logs, **others):
+        if not math.isfinite(logs.get("loss", 0.0)):
+            raise FloatingPointError(f"loss ở bước {state.global_step} không hữu hạn")
+
+
+def poisoned_in(folder):
+    """Những checkpoint có NaN trong trọng số."""
+    found = []
+    for name in names_in(folder):
+        weights = load_file(folder / name / "model.safetensors")
+        if not all(tensor.isfinite().all() for tensor in weights.values()):
+            found.append(name)
+    return found
 
 
 # %% Trainer lưu cả NaN
@@ -429,14 +447,16 @@ folder = root / "nan"
 outcome = run("nan", folder, callbacks=[Poison()])
 shown = [loss for loss, _ in outcome["steps"].values()]
 finite = all(math.isfinite(loss) for loss in shown)
-poisoned = []
-for name in names_in(folder):
-    weights = load_file(folder / name / "model.safetensors")
-    if not all(tensor.isfinite().all() for tensor in weights.values()):
-        poisoned.append(name)
+poisoned = poisoned_in(folder)
 print(f"{len(shown)} bước, cảnh báo: {len(outcome['said'])}; loss in ra có NaN:", not finite)
 print("checkpoint có NaN:", *poisoned)
 report("nan", poisoned == names_in(folder), "mọi checkpoint còn giữ đều có NaN")
+guarded = root / "guarded"
+callbacks = [Poison(), StopOnNaN()]
+stopped = run("guarded", guarded, callbacks=callbacks, logging_nan_inf_filter=False)["error"]
+print(f"có StopOnNaN: {stopped}; còn lại:", *names_in(guarded))
+clean = names_in(guarded) != [] and poisoned_in(guarded) == []
+report("guarded", clean and "FloatingPointError" in stopped, "có StopOnNaN thì bản lành còn đó")
 
 # %% Giữ bản tốt nhất
 print("\n== Giữ bản tốt nhất ==")
