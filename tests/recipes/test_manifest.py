@@ -1,4 +1,4 @@
-"""The manifest recipe: one format, as sha256sum has it; what changed is named; hostile ones refused."""
+"""The manifest recipe: one format, as sha256sum has it; changes named, hostile lists refused."""
 
 from __future__ import annotations
 
