@@ -453,6 +453,13 @@ def compare_tensors(one: Path | str, other: Path | str) -> list[str]:
 # --- dòng lệnh
 
 
+def short(file: Path) -> str:
+    """Đường dẫn kể từ nơi đang đứng, nếu tệp nằm dưới đó."""
+    if file.is_relative_to(Path.cwd()):
+        return str(file.relative_to(Path.cwd()))
+    return str(file)
+
+
 def note(folder: Path) -> None:
     """In những tệp mà bản kê không kể, hay chỉ kể một phần."""
     files, _, litter = list_files(folder)
@@ -473,8 +480,8 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "write":
         digest = write(args.folder, manifest, args.force)
         note(args.folder)
-        print(f"đã ghi {show(str(manifest))}")
-        print(f"đã ghi {show(str(tensors_beside(manifest)))}")
+        for file in (manifest, tensors_beside(manifest)):
+            print(f"đã ghi {show(short(file))}")
         print(f"SHA-256 của bản kê, hãy giữ ở nơi khác: {digest}")
         return 0
     found = check(args.folder, manifest, args.sha256)
