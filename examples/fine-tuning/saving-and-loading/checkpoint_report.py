@@ -10,14 +10,18 @@ Cần: pip install torch transformers accelerate safetensors tokenizers, và ver
 import argparse
 import contextlib
 import datetime
+import gzip
 import io
 import json
 import os
+import pickle
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy
@@ -349,6 +353,53 @@ for key, (label, place) in KINDS.items():
 alarms = [key for key, row in honest.items() if row["code"]]
 print(f"{len(alarms)} trong {len(honest)} bản lành bị báo nhầm")
 
+# %% Những gì nó không thấy
+print("\n== Những gì nó không thấy ==")
+evil = pickle.dumps(
+    Evil(), protocol=0
+)  # pickle gài mã, dạng chữ: không có byte mở đầu nào để nhận ra
+
+
+def with_file(name, content):
+    """Thư mục GPT-2 lành, thêm một tệp."""
+    folder = copy_of_model(f"blind-{len(blind)}")
+    (folder / name).write_bytes(content)
+    return folder
+
+
+def npy_of(content):
+    """Tệp .npy chứa một mảng đối tượng; mảng đó là một pickle."""
+    stream = io.BytesIO()
+    numpy.lib.format.write_array_header_1_0(
+        stream, {"descr": "|O", "fortran_order": False, "shape": ()}
+    )
+    return stream.getvalue() + content
+
+
+def zip_of(content):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("labels.pkl", content)
+    return stream.getvalue()
+
+
+no_tensor = struct.pack("<Q", 2) + b"{}"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+BLIND = {  # khoá: (tệp thêm vào, nội dung)
+    "joblib": ("scaler.joblib", evil),
+    "npy": ("embeddings.npy", npy_of(evil)),
+    "gzip": ("labels.pkl.gz", gzip.compress(evil)),
+    "zip": ("extra.zip", zip_of(evil)),
+    "pyc": ("helper.pyc", b"\xa7\r\r\n"),
+    "pointer": ("tokenizer.model", POINTER),
+    "empty": ("model.safetensors", no_tensor),
+}
+blind = {}
+for key, (name, content) in BLIND.items():
+    code, said = ask(with_file(name, content))
+    blind[key] = {"code": code, "said": said or "không nói gì"}
+    print(f"{code}  {name:<20}{said}")
+
 # %% Đối chiếu
 print("\n== Đối chiếu ==")
 checks = {}
@@ -383,6 +434,7 @@ results = {
         "honest": honest,
         "kinds": len(honest),
         "alarms": len(alarms),
+        "blind": blind,
     }
 }
 os.chdir(home)  # để thư mục tạm xoá được trên Windows
