@@ -137,7 +137,7 @@ def with_head_and_foot(page: str, markdown: str, filled: str, course: Course) ->
     it, and where its old anchors lead.
     """
     if page not in course.related:
-        return filled
+        return f"{filled}\n\n{moved_sections(page, course)}"
     # A record of another size has the script, and so the place in the strip, of the script's own.
     shown = [record for record in course.experiments(page) if not record.size]
     recipes = [recipe for recipe in course.recipes(page) if recipe.exists()]
