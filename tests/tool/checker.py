@@ -14,6 +14,7 @@ import torch
 from conftest import ROOT, environment
 
 TOOL = ROOT / "examples/fine-tuning/saving-and-loading/verify_checkpoint.py"
+sys.path.insert(0, str(TOOL.parent))  # the recipe of the manifest lies beside it
 SPEC = importlib.util.spec_from_file_location("verify_checkpoint", TOOL)
 tool = sys.modules["verify_checkpoint"] = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(tool)

@@ -317,12 +317,12 @@ def test_a_manifest_kept_elsewhere(tmp_path):
     folder.mkdir()
     save_file({"w": torch.ones(3)}, folder / "model.safetensors")
     assert run(folder, "--write-manifest").returncode == 0
-    shutil.copy(folder / "SHA256.json", tmp_path / "safe.json")
-    assert look(folder, tmp_path / "safe.json").exit_code == 0
-    (folder / "SHA256.json").unlink()
-    assert look(folder, tmp_path / "safe.json").exit_code == 0
+    shutil.copy(tmp_path / "m.SHA256SUMS", tmp_path / "safe.txt")
+    assert look(folder, tmp_path / "safe.txt").exit_code == 0
+    (tmp_path / "m.SHA256SUMS").unlink()
+    assert look(folder, tmp_path / "safe.txt").exit_code == 0
     (folder / "extra.txt").write_text("x", encoding="utf-8")
-    assert look(folder, tmp_path / "safe.json").exit_code == 1
+    assert look(folder, tmp_path / "safe.txt").exit_code == 1
 
 
 def test_custom_code_is_named_wherever_it_hides(tmp_path):

@@ -1,219 +1,234 @@
-"""Bản kê của tệp, của từng tensor và của một câu thử: ghi lúc lưu, kiểm lúc nhận, và vì sao cần cả ba.
+"""Bản kê lúc lưu và lúc nhận: tai nạn, kẻ cố ý, chữ ký, và cùng một mô hình trong nhiều dạng tệp.
 
-    python tensor_manifest.py                      # mô hình tí hon, không cần mạng
-    python tensor_manifest.py --break bit          # lật một bit trên đường đi: đối chứng phải trượt
-    python tensor_manifest.py --break dtype        # tệp đúng, tải nhầm kiểu số: đối chứng phải trượt
-    python tensor_manifest.py --break tokenizer    # thay tokenizer rồi băm lại tệp: đối chứng phải trượt
-    python tensor_manifest.py --break attack       # sửa trọng số, sửa luôn bản kê: đối chứng phải trượt
+    python tensor_manifest.py    # mô hình tí hon, không cần mạng
 
-Tốn (cỡ mặc định): không quá 60 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
-Cần: pip install torch transformers safetensors tokenizers
-Mã thoát: 0 đã chứng minh; 1 trượt; 2 không bắt đầu được; 3 thiếu gói.
+Tốn (cỡ mặc định): không quá 90 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
+Cần: pip install torch transformers safetensors tokenizers, và manifest.py nằm cạnh
+Cần cả lệnh ssh-keygen của OpenSSH để thử chữ ký: Linux, macOS và Windows đều có sẵn.
 """
 
 # %% Chuẩn bị
-import argparse
 import hashlib
-import inspect
-import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-TEXT = "Lưu mô hình rồi tải lại: cái tải lại phải giống hệt cái đã lưu."  # để dạy tokenizer; cũng là câu thử
+import torch
+import transformers
+from safetensors.torch import save_file
+from tokenizers import ByteLevelBPETokenizer
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from manifest import check, compare_tensors, write
+
+TEXT = "Lưu mô hình rồi tải lại: cái tải lại phải giống hệt cái đã lưu."
 TINY = {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128}
 WEIGHTS = "model.safetensors"
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-parser.add_argument("--json", type=Path, help="ghi kết quả vào tệp này")
-parser.add_argument("--break", dest="damage", choices=("bit", "dtype", "tokenizer", "attack"), help="phá một chỗ")
-args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong notebook: mọi mặc định
-try:
-    import torch
-    import transformers
-    from safetensors.torch import load_file, save_file
-    from tokenizers import ByteLevelBPETokenizer, Tokenizer
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
-except ImportError as error:
-    parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch transformers safetensors tokenizers\n")
-if args.json and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):
-    parser.exit(2, f"Không ghi được --json {args.json}: hãy chọn một tệp trong thư mục có sẵn.\n")
-root = Path((temporary := tempfile.TemporaryDirectory()).name)
+recipe = Path("manifest.py").resolve()
+temporary = tempfile.TemporaryDirectory()  # tự xoá khi script kết thúc
+root = Path(temporary.name).resolve()
+os.chdir(root)  # để các lệnh dưới đây in tên ngắn
 transformers.logging.disable_progress_bar()
 
-# %% Lập bản kê
+# %% Dựng và lưu
 
 
-def file_sums(folder):
-    """Tên tệp → số byte, SHA-256."""
-    sums = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-        sums[path.relative_to(folder).as_posix()] = [path.stat().st_size, digest]
-    return sums
-
-
-def tensor_sums(state):
-    """Tên tensor → kiểu số, kích thước, SHA-256 của các byte. Không dính gì tới tệp chứa nó."""
-    sums = {}
-    for name, tensor in state.items():
-        raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-        sums[name] = [str(tensor.dtype), list(tensor.shape), hashlib.sha256(raw).hexdigest()]
-    return sums
-
-
-def golden(model, tokenizer, text):
-    """Câu thử: dãy id của nó, và logits ở vị trí cuối."""
-    ids = tokenizer(text).input_ids
-    with torch.inference_mode():
-        logits = model(torch.tensor([ids], device=model.device)).logits[0, -1]
-    return {"text": text, "ids": ids, "logits": logits.float().tolist()}
-
-
-def manifest_of(folder, model, tokenizer, text):
-    """Gọi ngay sau khi lưu, khi mô hình còn trong bộ nhớ và đang ở eval()."""
-    parts = {"files": file_sums(folder), "tensors": tensor_sums(model.state_dict())}
-    return json.dumps({**parts, **golden(model, tokenizer, text)}, indent=1)
-
-
-# %% Kiểm lúc nhận
-
-
-def verify(folder, text, sha256, **options):
-    """Những gì không như lúc lưu, rẻ trước đắt sau. Chỉ danh sách rỗng mới là tốt."""
-    wrong = ["bản kê không phải bản đã giữ"] if hashlib.sha256(text.encode()).hexdigest() != sha256 else []
-    manifest, files = json.loads(text), file_sums(folder)
-    named = sorted(files.keys() | manifest["files"].keys())
-    wrong += [f"tệp {name}" for name in named if files.get(name) != manifest["files"].get(name)]
-    if wrong:
-        return wrong  # tệp lạ thì không mở
-    model, report = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **options)
-    seen = golden(model, AutoTokenizer.from_pretrained(folder), manifest["text"])
-    old, new = torch.tensor(manifest["logits"]), torch.tensor(seen["logits"])
-    checks = {
-        "báo cáo tải": not any(report.values()),
-        "tensor": tensor_sums(model.state_dict()) == manifest["tensors"],
-        "dãy id": seen["ids"] == manifest["ids"],
-        "logits": torch.allclose(new, old, rtol=1.3e-6, atol=1e-5),
-    }
-    return [name for name, passed in checks.items() if not passed]
-
-
-# %% Dựng
 def tokenizer_of(text):
     bpe = ByteLevelBPETokenizer()
-    bpe.train_from_iterator([text], vocab_size=300, special_tokens=["<|endoftext|>"], show_progress=False)
-    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(bpe.to_str()), eos_token="<|endoftext|>")
+    bpe.train_from_iterator([text], vocab_size=300, special_tokens=["</s>"], show_progress=False)
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="</s>")
 
 
-tokenizer = tokenizer_of(TEXT)
-torch.manual_seed(0)
-model = GPT2LMHeadModel(GPT2Config(**TINY, bos_token_id=0, eos_token_id=0)).eval().requires_grad_(False)
-for parameter in model.parameters():  # tensor toàn 0 hay toàn 1: mất rồi tạo lại vẫn "đúng"
-    parameter.add_(torch.randn_like(parameter), alpha=0.02)
-
-# %% Lưu
-folder = root / "model"
-model.save_pretrained(folder)
-tokenizer.save_pretrained(folder)
-text = manifest_of(folder, model, tokenizer, TEXT)
-(root / "manifest.json").write_text(text, encoding="utf-8")  # đi cùng thư mục, không nằm trong nó
-sha256 = hashlib.sha256(text.encode()).hexdigest()  # giữ ở chỗ khác: kho mã, thư, giấy
-
-# %% Phá
-raw = (folder / WEIGHTS).read_bytes()
-tampered = raw[:-4] + bytes([raw[-4] ^ 1]) + raw[-3:]  # lật bit thấp nhất của số cuối cùng
+def numbers_like(parameter, start):
+    """Số tự đặt chứ không ngẫu nhiên: SHA-256 in ra dưới đây máy nào cũng như nhau."""
+    return (torch.arange(parameter.numel()) + start).remainder(251).reshape(parameter.shape) / 256
 
 
-def rewritten(text, folder):
-    """Bản kê mà phần tệp được băm lại: nó khớp với bất cứ thứ gì đang nằm trong thư mục."""
-    return json.dumps({**json.loads(text), "files": file_sums(folder)}, indent=1)
+model = GPT2LMHeadModel(GPT2Config(**TINY, bos_token_id=0, eos_token_id=0)).eval()
+with torch.no_grad():
+    for start, parameter in enumerate(model.parameters()):
+        parameter.copy_(numbers_like(parameter, start))
+model.save_pretrained("my-model")
+tokenizer_of(TEXT).save_pretrained("my-model")
+
+# %% Lập bản kê
+print("== Lập bản kê ==")
 
 
-options = ""
-if args.damage in ("bit", "attack"):
-    (folder / WEIGHTS).write_bytes(tampered)
-if args.damage == "tokenizer":  # thay trước khi băm: bản kê của tệp, và SHA-256 của nó, đều là của bản sai
-    tokenizer_of(TEXT[20:]).save_pretrained(folder)
-    text = rewritten(text, folder)
-    sha256 = hashlib.sha256(text.encode()).hexdigest()
-if args.damage == "attack":  # kẻ sửa trọng số sửa luôn bản kê, nhưng không với tới SHA-256 bạn giữ
-    new = AutoModelForCausalLM.from_pretrained(folder)
-    text = manifest_of(folder, new, tokenizer, TEXT)
-if args.damage == "dtype":
-    options = ", dtype=torch.bfloat16"
-(root / "manifest.json").write_text(text, encoding="utf-8")
+def run(*words):
+    """Chạy manifest.py như người dùng chạy; in lệnh và những gì nó in."""
+    print(f"$ python manifest.py {' '.join(words)}", flush=True)
+    command = [sys.executable, str(recipe), *words]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    print(done.stdout + done.stderr, end="")
+    print(f"mã thoát {done.returncode}")
+    return done
 
-# %% Tiến trình mới
-CHILD = f"""
-import hashlib, json, sys, torch
-from pathlib import Path
-from transformers import AutoModelForCausalLM, AutoTokenizer
-{"".join(map(inspect.getsource, (file_sums, tensor_sums, golden, verify)))}
-folder, sha256 = Path(sys.argv[1]), sys.argv[2]
-text = (folder.parent / "manifest.json").read_text(encoding="utf-8")
-beside = hashlib.sha256(text.encode()).hexdigest()  # tin bất cứ bản kê nào nằm cạnh tệp
-print(json.dumps([verify(folder, text, known{options}) for known in (sha256, beside)]))
-"""
 
-# %% Bên nhận
-print("== Bên nhận ==")
-command = [sys.executable, "-X", "utf8", "-c", CHILD, str(folder), sha256]
-done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
-if done.returncode:
-    parser.exit(1, f"TRƯỢT: không tải được. {done.stderr.strip()[-200:]}\n")
-wrong, trusting = json.loads(done.stdout)
-print(f"bản kê phải có SHA-256 đã giữ:  khác lúc lưu: {', '.join(wrong) or 'không'}")
-print(f"tin luôn bản kê nằm cạnh tệp:   khác lúc lưu: {', '.join(trusting) or 'không'}")
+written = run("write", "my-model")
+kept = written.stdout.split()[-1]  # SHA-256 của bản kê: giữ ở nơi khác
+print("\n$ cat my-model.SHA256SUMS")
+print(Path("my-model.SHA256SUMS").read_text(encoding="utf-8"), end="")
+print("\n$ head -3 my-model.tensors.json")
+lines = Path("my-model.tensors.json").read_text(encoding="utf-8").splitlines()
+print("\n".join(lines[:3]))
 
-# %% Nhiều vật chứa
-print("\n== Nhiều vật chứa ==")
+# %% Tệp đổi trên đường đi
+print("\n== Tệp đổi trên đường đi ==")
+
+
+def flip_last(file):
+    """Lật bit thấp nhất của số cuối cùng trong tệp."""
+    raw = bytearray(file.read_bytes())
+    raw[-4] ^= 1
+    file.write_bytes(raw)
+
+
+shutil.copytree("my-model", "whole")
+flip_last(Path("my-model", WEIGHTS))
+Path("my-model/config.json").unlink()
+Path("my-model/notes.txt").write_text("thừa", encoding="utf-8")
+Path("my-model/.DS_Store").write_bytes(b"rac")
+damaged = run("check", "my-model")
+
+# %% Tai nạn và kẻ cố ý
+print("\n== Tai nạn và kẻ cố ý ==")
+
+
+def sign(sums):
+    """Ký một bản kê: chữ ký thành tệp .sig cạnh nó."""
+    command = ["ssh-keygen", "-q", "-Y", "sign", "-f", "key", "-n", "file", sums]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def signature_holds(sums):
+    command = ["ssh-keygen", "-Y", "verify", "-f", "signers", "-I", "toi", "-n", "file"]
+    command += ["-s", f"{sums}.sig"]
+    with Path(sums).open("rb") as stream:
+        return subprocess.run(command, stdin=stream, capture_output=True).returncode == 0
+
+
+def arrive(name):
+    """Bản vừa nhận: thư mục, và cạnh nó là bản kê cùng chữ ký như lúc gửi."""
+    shutil.copytree("whole", name)
+    for end in ("SHA256SUMS", "SHA256SUMS.sig"):
+        shutil.copy(f"my-model.{end}", f"{name}.{end}")
+    return Path(name)
+
+
+subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "key"], check=True)
+Path("signers").write_text(f"toi {Path('key.pub').read_text()}", encoding="utf-8")
+sign("my-model.SHA256SUMS")
+
+nothing = arrive("nothing")
+accident = arrive("accident")
+flip_last(accident / WEIGHTS)
+attack = arrive("attack")
+flip_last(attack / WEIGHTS)
+write(attack, force=True)  # kẻ sửa được tệp thì lập lại được cả bản kê
+early = arrive("early")
+tokenizer_of(TEXT[20:]).save_pretrained(early)  # nhầm tokenizer ngay từ lúc lưu
+early_sum = write(early, force=True)
+Path("early.SHA256SUMS.sig").unlink()
+sign("early.SHA256SUMS")  # chính chủ ký: người ấy chưa biết mình sai
+
+ROWS = {  # khoá: (chuyện gì, thư mục, SHA-256 của bản kê mà bên nhận đã giữ)
+    "nothing": ("không có gì", nothing, kept),
+    "accident": ("một bit lật", accident, kept),
+    "attack": ("lật bit, lập lại bản kê", attack, kept),
+    "early": ("sai từ trước khi lập bản kê", early, early_sum),
+}
+print("bên nhận thấy khác không, nếu:")
+print(f"{'':<29}{'tin bản kê cạnh tệp':>20}{'SHA-256 đã giữ':>16}{'chữ ký':>8}")
+seen = {}
+for key, (label, folder, known) in ROWS.items():
+    beside = check(folder) != []
+    signed = signature_holds(f"{folder}.SHA256SUMS")
+    seen[key] = {
+        "beside": beside,
+        "digest": check(folder, sha256=known) != [],
+        "signature": beside or not signed,
+    }
+    words = ["có" if cell else "không" for cell in seen[key].values()]
+    print(f"{label:<29}{words[0]:>20}{words[1]:>16}{words[2]:>8}")
+
+# %% Một mô hình, nhiều dạng tệp
+print("\n== Một mô hình, nhiều dạng tệp ==")
 state = dict(model.named_parameters())  # mỗi tensor một tên, như tệp safetensors của thư viện
-boxes = root / "boxes"
-(boxes / "elsewhere").mkdir(parents=True)
-model.save_pretrained(boxes / "again")
-model.save_pretrained(boxes / "shards", max_shard_size=200_000)
-save_file(state, boxes / "plain.safetensors")  # thư viện còn ghi thêm {"format": "pt"} vào phần đầu
-save_file({name: tensor.bfloat16() for name, tensor in state.items()}, boxes / "half.safetensors")
-for path in ("model.pt", "elsewhere/model.pt", "renamed.pt"):
-    torch.save(state, boxes / path)
-KINDS = {  # khoá: (nhãn, các tệp, so byte với tệp nào)
-    "again": ("thư mục, lưu lần nữa", [boxes / "again" / WEIGHTS], raw),
-    "plain": ("save_file", [boxes / "plain.safetensors"], raw),
-    "shards": ("thư mục chia mảnh", sorted((boxes / "shards").glob("*.safetensors")), raw),
-    "pt": (".pt", [boxes / "model.pt"], raw),
-    "elsewhere": (".pt cùng tên, thư mục khác", [boxes / "elsewhere/model.pt"], (boxes / "model.pt").read_bytes()),
-    "renamed": (".pt tên khác", [boxes / "renamed.pt"], (boxes / "model.pt").read_bytes()),
-    "half": ("save_file, bfloat16", [boxes / "half.safetensors"], raw),
-}
-print(f"{'':<28}{'tệp':>5}{'cùng byte':>12}{'cùng tensor':>13}")
-boxed = {}
-for key, (label, paths, other) in KINDS.items():
-    found = {}
-    for path in paths:
-        found |= torch.load(path, weights_only=True) if path.suffix == ".pt" else load_file(path)
-    boxed[key] = {"files": len(paths), "bytes": [path.read_bytes() for path in paths] == [other]}
-    boxed[key]["tensors"] = tensor_sums(found) == tensor_sums(state)
-    print(f"{label:<28}{len(paths):>5}", *(f"{'có' if boxed[key][k] else 'không':>12}" for k in ("bytes", "tensors")))
+half = {name: tensor.bfloat16() for name, tensor in state.items()}
+model.save_pretrained("again")
+model.save_pretrained("shards", max_shard_size=200_000)
+save_file(state, "plain.safetensors")  # thư viện còn ghi thêm {"format": "pt"} vào phần đầu
+save_file(half, "half.safetensors")
+Path("elsewhere").mkdir()
+for file in ("model.pt", "elsewhere/model.pt", "renamed.pt"):
+    torch.save(state, file)
+    converted = torch.load(file, weights_only=True)
+    save_file(converted, Path(file).with_suffix(".safetensors"))
 
-# %% Đối chứng
-print("\n== Đối chứng ==")
-same = [key for key, box in boxed.items() if box["tensors"]]
-checks = {
-    "arrived": (f"bên nhận thấy khác: {', '.join(wrong) or 'không'}", not wrong),
-    "tensors": (f"{len(same)} vật chứa cho cùng những tensor", same == [key for key in KINDS if key != "half"]),
-    "bytes": ("hai tệp .pt cùng nội dung, khác tên: khác byte", not boxed["renamed"]["bytes"]),
-    "half": ("bfloat16: tensor khác", not boxed["half"]["tensors"]),
+KINDS = {  # khoá: (nhãn, tệp, so byte với tệp nào, nơi có tensor)
+    "again": ("thư mục, lưu lần nữa", f"again/{WEIGHTS}", f"whole/{WEIGHTS}", "again"),
+    "plain": ("save_file", "plain.safetensors", f"whole/{WEIGHTS}", "plain.safetensors"),
+    "shards": ("thư mục chia mảnh", None, f"whole/{WEIGHTS}", "shards"),
+    "elsewhere": (".pt, cùng tên", "elsewhere/model.pt", "model.pt", "elsewhere/model.safetensors"),
+    "renamed": (".pt, tên khác", "renamed.pt", "model.pt", "renamed.safetensors"),
+    "half": ("save_file, bfloat16", "half.safetensors", f"whole/{WEIGHTS}", "half.safetensors"),
 }
-print(*(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}" for text, passed in checks.values()), sep="\n")
-verdict = {name: passed for name, (_, passed) in checks.items()}
-if args.json:
-    counts = {"files": len(file_sums(folder)), "tensors": len(model.state_dict()), "ids": len(json.loads(text)["ids"])}
-    exact = {"checks": verdict, "wrong": wrong, "trusting": trusting, "boxed": boxed, **counts}
-    exact["sizes"] = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
-    args.json.write_text(json.dumps({"exact": exact}), encoding="utf-8")
-if not all(verdict.values()):
-    parser.exit(1, "TRƯỢT: cái nhận được không phải cái đã lưu.\n")
-print("ĐÃ CHỨNG MINH: bên nhận có đúng những tệp, những tensor và những câu trả lời lúc lưu.")
+
+
+def digest_of(file):
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+kinds = {}
+print(f"{'':<24}{'cùng SHA-256 tệp':>17}{'cùng tensor':>13}")
+for key, (label, file, other, place) in KINDS.items():
+    same_file = file is not None and digest_of(file) == digest_of(other)
+    same_tensors = compare_tensors("my-model.tensors.json", place) == []
+    kinds[key] = {"file": same_file, "tensors": same_tensors}
+    words = ["có" if same else "không" for same in (same_file, same_tensors)]
+    print(f"{label:<24}{words[0]:>17}{words[1]:>13}")
+
+# %% Đối chiếu
+print("\n== Đối chiếu ==")
+checks = {}
+
+
+def report(name, passed, text):
+    verdict = "ĐẠT" if passed else "TRƯỢT"
+    print(f"{verdict:<5}  {text}")
+    checks[name] = passed
+
+
+found = damaged.stdout.splitlines()
+named = [line for line in found if line.startswith(("đổi: ", "thiếu: ", "thừa: "))]
+report("arrived", not any(seen["nothing"].values()), "không có gì thì không báo nhầm")
+report("named", len(named) == 3 and damaged.returncode == 1, "ba thay đổi được gọi tên")
+report("accident", all(seen["accident"].values()), "tai nạn: cách nào cũng thấy")
+attacked = seen["attack"]
+report("attack", not attacked["beside"], "kẻ cố ý: bản kê cạnh tệp không thấy")
+outside = attacked["digest"] and attacked["signature"]
+report("outside", outside, "kẻ cố ý: SHA-256 đã giữ và chữ ký đều thấy")
+report("early", not any(seen["early"].values()), "sai từ trước: bản kê không thấy")
+other_kinds = [key for key, kind in kinds.items() if not kind["tensors"]]
+report("tensors", other_kinds == ["half"], "đổi dạng tệp: cùng tensor; đổi kiểu số: khác")
+report("bytes", not kinds["renamed"]["file"], "hai tệp .pt khác tên: khác byte")
+
+# %% Kết quả
+results = {
+    "exact": {
+        "checks": checks,
+        "seen": seen,
+        "kinds": kinds,
+        "named": named,
+        "files": len(Path("my-model.SHA256SUMS").read_text(encoding="utf-8").splitlines()),
+        "tensors": len(state),
+    }
+}
+os.chdir(recipe.parent)  # để thư mục tạm xoá được trên Windows
+if not all(checks.values()):
+    sys.exit("TRƯỢT: bên nhận không thấy điều phải thấy.")

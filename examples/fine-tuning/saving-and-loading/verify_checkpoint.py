@@ -1,11 +1,12 @@
 """Soi một checkpoint mà không chạy gì bên trong nó: đủ, không rách, không gài mã, buộc đúng, và nó tự nhận là gì.
 
     python verify_checkpoint.py THU_MUC_HAY_TEP
-    python verify_checkpoint.py THU_MUC --write-manifest   # ghi bản kê SHA-256, sau này đổi một bit cũng thấy
-    python verify_checkpoint.py THU_MUC                    # có bản kê ở đó rồi thì tự so với nó
+    python verify_checkpoint.py THU_MUC --write-manifest   # tốt thì ghi bản kê THU_MUC.SHA256SUMS bên cạnh
+    python verify_checkpoint.py THU_MUC                    # có bản kê bên cạnh thì tự so với nó
 
 Đọc được: safetensors; tệp của torch.save, cả dạng ZIP lẫn dạng cũ; thư mục Hugging Face, kể cả chia mảnh.
 Không cần gói nào ngoài Python 3.11 trở lên. Pickle chỉ được đọc từng lệnh, không bao giờ được chạy.
+Bản kê có dạng mà sha256sum ghi; manifest.py ghi và đọc cùng dạng đó.
 Mã thoát: 0 tốt; 1 hỏng hoặc nguy hiểm; 2 không phải checkpoint, hoặc không bắt đầu được.
 
 Giới hạn, nói thẳng:
@@ -34,12 +35,13 @@ import struct
 import sys
 import tarfile
 import tempfile
+import unicodedata
 import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
 CHUNK = 1 << 20  # đọc từng khúc: bộ nhớ không lớn theo tệp
@@ -53,7 +55,12 @@ FILE_LIMIT = 100_000  # tệp trong một thư mục
 BOMB_BYTES, BOMB_RATIO = 64 << 20, 100  # ZIP bung ra lớn hơn cả hai mức này: bom nén
 BROKEN, DANGER, WARNING, NOTE = "HỎNG", "NGUY HIỂM", "CẢNH BÁO", "GHI CHÚ"
 PICKLE_SUFFIXES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"}
-MANIFEST, MANIFEST_FORMAT = "SHA256.json", "verify-checkpoint/1"
+MANIFEST = ".SHA256SUMS"
+MANIFEST_LINE = re.compile(r"(\\?)([0-9a-fA-F]{64}) [ *](.+)", re.DOTALL)  # «*»: sha256sum --binary
+ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}  # sha256sum viết ba ký tự này trong tên tệp
+LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # hệ điều hành tự thêm: không vào bản kê
+LITTER_FOLDERS = (".git", ".cache/huggingface")  # của git, và của hf download --local-dir
+APPLE_DOUBLE = b"\0\5\x16\7"  # mở đầu của tệp ._x mà macOS ghi cạnh tệp x
 
 BITS = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8}
 BITS |= {"F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32}
@@ -1360,36 +1367,95 @@ def check_ids(ids: list[Any], rows: list[int], sure: bool, where: str, report: R
 # --- bản kê
 
 
-def seal(files: dict[str, Any]) -> str:
-    """Niêm phong của bản kê: sửa tay hay rách thì lệch."""
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode("ascii")).hexdigest()
-
-
 def manifest_of(path: Path) -> Path:
-    """Bản kê mặc định: trong thư mục, hay cạnh tệp."""
-    return path / MANIFEST if path.is_dir() else path.with_name(f"{path.name}.{MANIFEST}")
+    """Bản kê mặc định: bên cạnh thư mục hay tệp."""
+    return path.with_name(f"{path.name}{MANIFEST}")
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    """Các tệp mà bản kê liệt kê. Bad khi nó hỏng."""
-    data = read_json(path)
-    files = data.get("files") if isinstance(data, dict) else None
-    if not isinstance(files, dict) or data.keys() != {"format", "files", "seal"} or data["format"] != MANIFEST_FORMAT:
-        raise Bad("không phải bản kê của công cụ này")
-    if data["seal"] != seal(files):
-        raise Bad("niêm phong của bản kê lệch: nó đã bị sửa hay rách")
+def tensors_beside(manifest: Path) -> Path:
+    """Bản kê tensor mà manifest.py ghi cạnh bản kê."""
+    return manifest.with_name(manifest.name.removesuffix(MANIFEST) + ".tensors.json")
+
+
+def is_litter(name: str) -> bool:
+    """Tên của thứ mà hệ điều hành, git hay công cụ tải tự thêm, không phải của mô hình."""
+    in_folder = any(name == folder or name.startswith(f"{folder}/") for folder in LITTER_FOLDERS)
+    return in_folder or name.rpartition("/")[2] in LITTER
+
+
+def is_apple_double(path: Path) -> bool:
+    """Tệp ._x mà macOS ghi cạnh tệp x: chỉ chứa thuộc tính, không thư viện nào đọc."""
+    if not path.name.startswith("._"):
+        return False
+    with open_regular(path) as stream:
+        return stream.read(4) == APPLE_DOUBLE
+
+
+def manifest_line(name: str, digest: str) -> str:
+    """Một dòng đúng như sha256sum ghi."""
+    escaped = "".join(ESCAPES.get(character, character) for character in name)
+    mark = "" if escaped == name else "\\"
+    return f"{mark}{digest}  {escaped}\n"
+
+
+def unescape(match: re.Match[str]) -> str:
+    """Ký tự thật của một cặp «\\x» trong tên; cặp lạ thì để nguyên."""
+    return next((character for character, written in ESCAPES.items() if written == match[0]), match[0])
+
+
+def read_manifest(path: Path) -> dict[str, str]:
+    """Tên tệp → SHA-256. Bad khi có dòng sai, hay dòng chỉ ra ngoài thư mục."""
+    with open_regular(Path(os.path.realpath(path))) as stream:
+        if size_of(stream) > HEADER_LIMIT:
+            raise Bad("quá lớn: không phải một bản kê")
+        text = stream.read().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    files: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.removesuffix("\r")  # bản kê đi qua Windows
+        if not line or line.startswith("#"):
+            continue
+        match = MANIFEST_LINE.fullmatch(line)
+        if match is None:
+            raise Bad(f"dòng {number} không phải một dòng của sha256sum")
+        name = re.sub(r"\\.", unescape, match[3]) if match[1] else match[3]
+        absolute = name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]", name)
+        if absolute or ".." in re.split(r"[/\\]", name) or "\0" in name:
+            raise Bad(f"dòng {number} chỉ ra ngoài thư mục: {show(name)}")
+        name = PurePosixPath(name).as_posix()
+        if name in files:
+            raise Bad(f"dòng {number} nhắc lại {show(name)}")
+        files[name] = match[2].lower()
+    if not files:
+        raise Bad("bản kê không kể tệp nào")
     return files
 
 
-def compare(files: dict[str, Any], report: Report) -> None:
+def as_on_disk(told: dict[str, str], files: dict[str, Any]) -> dict[str, str]:
+    """Bản kê với tên viết như trên đĩa: macOS có thể viết «ế» bằng nhiều ký tự rời (NFD)."""
+    spelling = {unicodedata.normalize("NFC", name): name for name in files if name not in told}
+    found = {}
+    for name, digest in told.items():
+        if name not in files:
+            name = spelling.pop(unicodedata.normalize("NFC", name), name)
+        found[name] = digest
+    return found
+
+
+def compare(told: dict[str, str], files: dict[str, Path], report: Report) -> None:
     """So các tệp đang có với bản kê."""
-    for name in sorted(files.keys() | report.files.keys()):
-        here, told = report.files.get(name), files.get(name)
-        if here is None:
-            report.add(BROKEN, name, "có trong bản kê mà không còn, hay không đọc được")
-        elif told is None:
+    told = as_on_disk(told, files)
+    broken = {finding.where for finding in report.findings if finding.level == BROKEN}
+    for name in sorted(told.keys() | files.keys()):
+        here = report.files.get(name)
+        if name not in files:
+            if not is_litter(name):
+                report.add(BROKEN, name, "có trong bản kê mà không còn, hay không đọc được")
+        elif name not in told:
             report.add(BROKEN, name, "không có trong bản kê: tệp lạ")
-        elif here != told:
+        elif here is None:
+            if show(name) not in broken:
+                report.add(BROKEN, name, "không đọc được để so với bản kê")
+        elif here["sha256"] != told[name]:
             report.add(BROKEN, name, "khác bản kê: nội dung đã đổi")
 
 
@@ -1399,8 +1465,8 @@ def write_manifest(path: Path, report: Report) -> str:
         return "không ghi bản kê: chỉ ghi cho checkpoint tốt"
     if os.path.lexists(path):
         return ""  # inspect() đã so với nó và thấy đúng
-    data = {"format": MANIFEST_FORMAT, "files": report.files, "seal": seal(report.files)}
-    write_atomically(path, json.dumps(data, indent=1, sort_keys=True) + "\n")
+    lines = [manifest_line(name, report.files[name]["sha256"]) for name in sorted(report.files)]
+    write_atomically(path, "".join(lines))
     return ""
 
 
@@ -1408,8 +1474,8 @@ def write_atomically(path: Path, text: str) -> None:
     """Ghi tệp tạm, đẩy xuống đĩa, rồi mới đổi tên."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp")
     try:
-        with os.fdopen(handle, "w", encoding="ascii") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(text.encode("utf-8", "surrogateescape"))
             stream.flush()
             os.fsync(stream.fileno())
         Path(name).chmod(0o644)
@@ -1444,8 +1510,12 @@ def survey(path: Path, manifest: Path | None, hashed: bool, report: Report) -> N
     listed = os.path.lexists(listing)
     if path.is_dir():
         files = walk(path, report)
-        lists = {os.path.realpath(listing), os.path.realpath(manifest_of(path))}  # bản kê không thuộc checkpoint
+        lists = {os.path.realpath(file) for file in (listing, tensors_beside(listing))}  # không thuộc checkpoint
         files = {name: real for name, real in files.items() if os.path.realpath(real) not in lists}
+        for name in sorted(files):
+            if guard(report, name, lambda real=files[name]: is_apple_double(real)):
+                report.add(NOTE, name, "tệp phụ của macOS: không soi, không vào bản kê")
+                del files[name]
     else:
         files = {path.name: path}
     tensors: dict[str, dict[str, Tensor]] = {}
@@ -1466,25 +1536,23 @@ def survey(path: Path, manifest: Path | None, hashed: bool, report: Report) -> N
             own_tensors = {name: tensors[folder + name] for name in inside if folder + name in tensors}
             work = (folder, inside, own_tensors, foreign.get(folder, ""), report)
             guard(report, folder or ".", lambda work=work: check_folder(*work))
-    for name, real in files.items() if listed or hashed else ():
-        digest = guard(report, name, lambda real=real: measure(real))
+    kept = {name: real for name, real in files.items() if not is_litter(name)}
+    broken = {finding.where for finding in report.findings if finding.level == BROKEN}  # đã hỏng thì khỏi băm
+    for name, real in kept.items() if listed or hashed else ():
+        digest = guard(report, name, lambda real=real: measure(real)) if show(name) not in broken else None
         if digest is not None:
             report.files[name] = digest
     if listed:
         told = guard(report, listing.name, lambda: read_manifest(listing))
         if told is not None:
             report.manifest = show(listing)
-            compare(told, report)
+            compare(told, kept, report)
     elif manifest is not None:
         report.add(BROKEN, str(manifest), "không có bản kê này")
     elif report.recognised:
         bare = any(name.lower().endswith(".safetensors") for name in files)
-        unseen = (
-            "một bit lật trong dữ liệu hay tên tensor của safetensors"
-            if bare
-            else "một tệp lành bị thay bằng tệp lành khác"
-        )
-        report.add(NOTE, "", f"không có bản kê: {unseen} không thấy được")
+        unseen = "một bit lật trong dữ liệu hay tên tensor" if bare else "việc một tệp lành bị thay bằng tệp lành khác"
+        report.add(NOTE, "", f"chưa có bản kê nên không phát hiện được {unseen}")
 
 
 def measure(path: Path) -> dict[str, Any]:
@@ -1536,6 +1604,8 @@ def main(words: list[str] | None = None) -> int:
     print(report.verdict, *([complaint] if complaint else []), sep="\n")
     if args.write_manifest and not complaint:
         print(f"Bản kê: {show(listing)}")
+        with listing.open("rb") as stream:
+            print(f"SHA-256 của bản kê, hãy giữ ở nơi khác: {sha256(stream)}")
     return report.exit_code
 
 
