@@ -284,14 +284,14 @@ def test_litter_stays_and_is_named(folder, tmp_path):
         ".git/HEAD": b"",
         ".git/objects/ab/cd": b"",
         ".cache/huggingface/.gitignore": b"*",
-        "__pycache__/x.pyc": b"",
     }
-    write_files(folder, {**litter, ".gitattributes": b""})
+    kept = {**FILES, ".gitattributes": b"", "._mine": b"mine", ".cache/mine": b"mine"}
+    write_files(folder, {**litter, **kept})
     left_out = pack(folder, tmp_path / "model.zip")
-    named = [".DS_Store", "._config.json", ".cache", ".git", "1_Pooling/Thumbs.db", "__pycache__"]
+    named = [".DS_Store", "._config.json", ".cache/huggingface", ".git", "1_Pooling/Thumbs.db"]
     assert sorted(left_out) == named
     receive(tmp_path / "model.zip", tmp_path / "model")
-    assert files_in(tmp_path / "model") == {**FILES, ".gitattributes": b""}
+    assert files_in(tmp_path / "model") == kept
 
 
 def test_nothing_is_overwritten(folder, tmp_path):

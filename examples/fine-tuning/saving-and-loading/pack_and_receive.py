@@ -34,8 +34,9 @@ LEAST_LIMIT = 2**20  # gói nhỏ: JSON lặp nhiều có thể phình quá tră
 BLOCK = 2**20  # đọc từng MiB: tệp lớn hơn bộ nhớ cũng đóng được
 # Windows không cho đặt những tên này, dù có đuôi gì: CON, con.txt, COM1.bin …
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
-# Hệ điều hành, git và `hf download --local-dir` để lại; không thuộc về mô hình.
-LITTER = {".DS_Store", "Thumbs.db", "desktop.ini", "__pycache__", ".git", ".cache"}
+LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # macOS và Windows tự thêm vào
+LITTER_FOLDERS = {".git", ".cache/huggingface"}  # của git, và của hf download --local-dir
+APPLE_DOUBLE = b"\x00\x05\x16\x07"  # bốn byte đầu của tệp ._x mà macOS ghi cạnh tệp x
 
 
 class Refused(Exception):
@@ -109,9 +110,14 @@ def sha256_of(path: Path) -> str:
 # ---------------------------------------------------------------- Nơi đi
 
 
-def is_litter(entry: str) -> bool:
-    """Tên của thứ bị bỏ lại; macOS ghi `._x` cạnh `x` trên ổ đĩa lạ."""
-    return entry in LITTER or entry.startswith("._")
+def is_litter(path: Path, name: str) -> bool:
+    """Thứ mà hệ điều hành hay công cụ tự để lại, không thuộc về mô hình."""
+    if path.is_dir():
+        return name in LITTER_FOLDERS
+    if path.name.startswith("._") and path.is_file():
+        with path.open("rb") as file:
+            return file.read(4) == APPLE_DOUBLE
+    return path.name in LITTER
 
 
 def stop(error: OSError) -> None:
@@ -142,14 +148,15 @@ def files_of(folder: Path) -> tuple[dict[str, Path], list[str]]:
     found = {}
     left_out = []
     for place, subfolders, files in os.walk(folder, onerror=stop):
-        for entry in subfolders + files:
+        for entry in sorted(subfolders + files):
             path = Path(place, entry)
             name = path.relative_to(folder).as_posix()
-            if is_litter(entry):
+            if is_litter(path, name):
                 left_out.append(name)
+                if entry in subfolders:
+                    subfolders.remove(entry)  # os.walk không vào đó nữa
             elif entry in files or path.is_symlink():
                 found[name] = real_file(path, name, allowed)
-        subfolders[:] = [entry for entry in subfolders if not is_litter(entry)]
     seen: dict[str, str] = {}
     for name in sorted(found):
         check_name(name, seen)
