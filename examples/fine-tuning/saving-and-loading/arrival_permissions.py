@@ -254,7 +254,7 @@ loaded = "tải được"
 report("saved", private == ["-rw-------"] * 2, "umask nào thì tệp trọng số cũng là -rw-------")
 report("kept", kept == ["cp -r", "tar", "unzip"], f"giữ quyền đó: {', '.join(kept)}")
 report("misled", all_are(kept, "FileNotFoundError"), "người khác gặp FileNotFoundError")
-report("readable", all_are(readable, loaded), f"người khác tải được: {', '.join(readable)}")
+report("opened", all_are(readable, loaded), f"người khác tải được: {', '.join(readable)}")
 blocked = seen["no_x"]["kind"] != loaded and seen["parent/model"]["kind"] != loaded
 report("blocked", blocked, "thư mục không cho đi qua: không tải được")
 report("dangling", all_are(["cp -r (bộ đệm)"], "ValueError"), "chép liên kết: không tải được")

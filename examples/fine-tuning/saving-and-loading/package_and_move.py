@@ -89,7 +89,7 @@ def command(folder, *words):
     """Chạy một lệnh trong thư mục `folder`; in lệnh và mọi thứ nó in."""
     done = subprocess.run(words, cwd=folder, capture_output=True, encoding="utf-8")
     shown = " ".join(Path(word).name for word in words)
-    print("$", shown.replace(Path(sys.executable).name, "python", 1))
+    print(">", shown.replace(Path(sys.executable).name, "python", 1))
     print(done.stdout + done.stderr, end="")
     return done
 

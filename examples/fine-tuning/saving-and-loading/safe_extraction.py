@@ -221,7 +221,7 @@ def ours(archive, target):
 
 
 ZIP_TOOLS = {"zipfile": python_zip, "unpack_archive": unpack_archive, "unzip": unzip}
-TAR_TOOLS = {"filter=data": tar_data, "không lọc": tar_trusted, "tar": tar}
+TAR_TOOLS = {"data": tar_data, "trusted": tar_trusted, "tar": tar}
 TOOLS = {"zip": ZIP_TOOLS, "tar": TAR_TOOLS}
 
 # %% safe_extract
@@ -278,14 +278,14 @@ report("good", all(own[name] == "mở" for name in honest), "gói lành thì m�
 opened = all(table[tool]["good"] == "mở" for tool in table)
 report("all_open", opened, "công cụ nào cũng mở được gói lành")
 outside_by = tools_that("ghi ra ngoài")
-report("outside", outside_by == ["không lọc"], "chỉ tarfile không lọc ghi ra ngoài")
+report("outside", outside_by == ["trusted"], "chỉ tarfile không lọc ghi ra ngoài")
 bombs = [tool for tool in table if table[tool]["bomb"] == "mở"]
 report("bombs", bombs == list(table), "không công cụ nào có giới hạn cỡ")
 overlaps = [tool for tool in ZIP_TOOLS if table[tool]["overlap"] == "từ chối"]
 report("overlaps", "unzip" in overlaps, "unzip từ chối bom có mục chồng nhau")
 silent = "im lặng thiếu tệp"
 damaged = [tool for tool in TAR_TOOLS if table[tool]["damaged"] == silent]
-report("damaged", damaged == ["filter=data", "không lọc"], "tarfile im lặng khi tar hỏng ở giữa")
+report("damaged", damaged == ["data", "trusted"], "tarfile im lặng khi tar hỏng ở giữa")
 cut_short = [tool for tool in TAR_TOOLS if table[tool]["cut"] == silent]
 report("cut", cut_short == list(TAR_TOOLS), "công cụ nào cũng im lặng khi tar bị cắt giữa hai mục")
 
@@ -311,6 +311,12 @@ MARKS = {  # dấu, màu nền
     "ghi ra ngoài": ("×", "C0"),
 }
 columns = [*table, "safe_extract"]
+LABELS = {
+    "data": "tarfile, data",
+    "trusted": "tarfile, không lọc",
+    "tar": "lệnh tar",
+    "unzip": "lệnh unzip",
+}
 figure, axes = plt.subplots(figsize=(5.2, 5.2))
 for row, problem in enumerate(PROBLEMS):
     for column, tool in enumerate(columns):
@@ -325,7 +331,8 @@ for row, problem in enumerate(PROBLEMS):
 axes.set_xlim(-0.6, len(columns) - 0.4)
 axes.set_ylim(len(PROBLEMS) - 0.4, -0.6)
 axes.xaxis.tick_top()
-axes.set_xticks(range(len(columns)), columns, rotation=40, ha="left")
+labels = [LABELS.get(tool, tool) for tool in columns]
+axes.set_xticks(range(len(columns)), labels, rotation=40, ha="left")
 axes.set_yticks(range(len(PROBLEMS)), PROBLEMS.values())
 axes.tick_params(length=0)
 axes.spines[:].set_visible(False)

@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save_file
 
 QUICK = os.environ.get("QUICK") == "1"
 STEP = 1  # lấy cả tensor
-REPEATS = 2  # lấy lần nhanh nhất: lần chậm là do máy bận việc khác
+REPEATS = 2  # lấy lần nhanh nhất
 if QUICK:
     STEP = 16
     REPEATS = 1
@@ -146,7 +146,7 @@ pack_times = {}
 unpack_times = {}
 identical = 0
 total = 0
-print(f"{'':<18}{'r':>6}{'đóng':>9}{'mở':>9}")
+print(f"{'':<18}{'r':>6}{'đóng':>9}{'mở':>9}  (thời gian CPU)")
 CASES = {f"trained_{kind}": (trained, kind) for kind in KINDS}
 CASES["random_float32"] = (untrained, "float32")
 CASES["random_bfloat16"] = (untrained, "bfloat16")
@@ -161,13 +161,13 @@ for case, (weights, kind) in CASES.items():
         packed = root / f"{way}.bin"
         packing = []
         unpacking = []
-        for _ in range(REPEATS):
-            start = time.perf_counter()
+        for _ in range(REPEATS):  # thời gian CPU: máy bận việc khác cũng không kéo dài nó
+            start = time.process_time()
             close(source, packed)
-            packing.append(time.perf_counter() - start)
-            start = time.perf_counter()
+            packing.append(time.process_time() - start)
+            start = time.process_time()
             opened = open_again(packed)
-            unpacking.append(time.perf_counter() - start)
+            unpacking.append(time.process_time() - start)
             total += 1
             identical += opened == data
         ratios[way][case] = packed.stat().st_size / len(data)
