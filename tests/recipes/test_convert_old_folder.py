@@ -19,6 +19,8 @@ from transformers import (
     BartConfig,
     BartForConditionalGeneration,
     BertForMaskedLM,
+    CLIPConfig,
+    CLIPModel,
     ConvNextConfig,
     ConvNextForImageClassification,
     DINOv3ConvNextConfig,
@@ -125,6 +127,15 @@ def wav2vec2() -> PreTrainedModel:
     return Wav2Vec2ForCTC(config)
 
 
+def clip() -> PreTrainedModel:
+    """Two configs inside one; the file says nothing of their dtype."""
+    part = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    part |= {"intermediate_size": 16}
+    text = part | {"vocab_size": 60, "max_position_embeddings": 16}
+    config = CLIPConfig(text_config=text, vision_config=part | {"image_size": 32, "patch_size": 8})
+    return CLIPModel(config)
+
+
 def masked_bert() -> PreTrainedModel:
     return BertForMaskedLM(small_models.classifier().config)
 
@@ -139,17 +150,19 @@ MODELS = {
     "dinov3": dinov3,
     "convnext": convnext,
     "wav2vec2": wav2vec2,
+    "clip": clip,
 }
 
 
 @pytest.mark.parametrize(
     ("name", "shards"), [*((name, 1) for name in MODELS), ("llama", 3), ("t5", 3)]
 )
-def test_every_architecture_comes_over(name: str, shards: int, tmp_path: Path) -> None:
+def test_every_architecture_comes_over(case: str, tmp_path: Path) -> None:
+    name, _, sharded = case.partition(" ")
     old = tmp_path / "old"
     new = tmp_path / "new"
     model = MODELS[name]()
-    make_old(old, model, shards=shards)
+    make_old(old, model, shards=3 if sharded else 1)
     before = files_of(old)
 
     assert convert(old, new) == []
@@ -493,7 +506,7 @@ def wrong_shape(old: Path) -> None:
 
 def index(old: Path, weight_map: object) -> None:
     (old / "pytorch_model.bin").unlink()
-    text = json.dumps({"weight_map": weight_map})
+    text = json.dumps({"metadata": {}, "weight_map": weight_map})
     (old / "pytorch_model.bin.index.json").write_text(text)
 
 
@@ -503,6 +516,11 @@ def index_leads_out(old: Path) -> None:
 
 def index_without_shard(old: Path) -> None:
     index(old, {"a": "pytorch_model-00001-of-00002.bin"})
+
+
+def index_without_metadata(old: Path) -> None:
+    (old / "pytorch_model.bin").rename(old / "a.bin")
+    (old / "pytorch_model.bin.index.json").write_text('{"weight_map": {"a": "a.bin"}}')
 
 
 def broken_config(old: Path) -> None:
@@ -551,7 +569,7 @@ def quantized(old: Path) -> None:
 
 
 WRONG = [cut, flip, pointer, empty, no_tensors, lose_one, wrong_shape]
-WRONG += [index_leads_out, index_without_shard, broken_config]
+WRONG += [index_leads_out, index_without_shard, index_without_metadata, broken_config]
 FOREIGN = [no_config, no_weights, already_new, whole_model, unknown_class, class_that_is_none]
 FOREIGN += [no_class, unknown_type, quantized]
 

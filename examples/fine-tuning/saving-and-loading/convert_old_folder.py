@@ -51,7 +51,16 @@ TOKENIZER_FILES = {
     "chat_template.json",
     "chat_template.jinja",
 }
-COPIED = {"", ".codes", ".json", ".jinja", ".md", ".model", ".txt"}  # các tệp phụ được chép nguyên
+COPIED = {
+    "",
+    ".codes",
+    ".json",
+    ".jinja",
+    ".md",
+    ".model",
+    ".spm",
+    ".txt",
+}  # các tệp phụ được chép nguyên
 TEXTS = [
     "Lưu mô hình rồi tải lại: cái tải lại phải giống hệt cái đã lưu.",
     "The quick brown fox, 3.14 & more!",
@@ -92,9 +101,10 @@ def weight_files(old: Path) -> list[Path]:
         return [single]
     if not (old / INDEX).is_file():
         raise Unsuitable(f"{old} không có pytorch_model.bin hay {INDEX}")
-    weight_map = read_json(old / INDEX).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise Damaged(f"{INDEX} không có weight_map")
+    index = read_json(old / INDEX)
+    weight_map = index.get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map or "metadata" not in index:
+        raise Damaged(f"{INDEX} thiếu weight_map hay metadata: thư viện không đọc được")
     names = sorted(set(map(str, weight_map.values())))
     for name in names:
         if Path(name).name != name or "\\" in name:
@@ -308,6 +318,8 @@ def load_tokenizer(folder: Path):
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:
         reason = first_line(error)
+        if "sentencepiece" in str(error).lower() or any(folder.glob("*.model")):
+            reason = f"cần pip install sentencepiece ({reason[:60]}…)"
         raise Unsuitable(f"thư viện không đọc được tokenizer: {reason}") from error
 
 
@@ -430,15 +442,24 @@ def check_tokenizer(old: Path, new: Path) -> list[str]:
     return problems
 
 
+def settings(config: dict) -> dict:
+    """Cấu hình, kể cả phần lồng bên trong, bỏ những mục mà bản mới ghi theo cách của nó."""
+    kept = {}
+    for key, value in config.items():
+        if key in ("architectures", "dtype", "transformers_version", "_name_or_path"):
+            continue
+        kept[key] = settings(value) if isinstance(value, dict) else value
+    return kept
+
+
 def check_config(old: Path, new: Path) -> list[str]:
-    """Hai cấu hình như thư viện đọc chúng, trừ kiểu số, lớp và phiên bản đã ghi."""
-    was = AutoConfig.from_pretrained(old, local_files_only=True).to_dict()
-    now = AutoConfig.from_pretrained(new, local_files_only=True).to_dict()
-    changes = {"architectures", "dtype", "torch_dtype", "transformers_version", "_name_or_path"}
+    """Hai cấu hình như thư viện đọc chúng."""
+    was = settings(AutoConfig.from_pretrained(old, local_files_only=True).to_dict())
+    now = settings(AutoConfig.from_pretrained(new, local_files_only=True).to_dict())
     problems = []
-    for key in sorted((was.keys() | now.keys()) - changes):
+    for key in sorted(was.keys() | now.keys(), key=str):
         if was.get(key) != now.get(key):
-            problems.append(f"config.json: {key} là {now.get(key)}, bản cũ {was.get(key)}")
+            problems.append(f"config.json: {key} là {now.get(key)!r:.60}, cũ {was.get(key)!r:.60}")
     return problems
 
 
