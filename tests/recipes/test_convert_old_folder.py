@@ -13,6 +13,7 @@ import pytest
 import small_models
 import torch
 from convert_old_folder import Unsuitable, check, convert, describe
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoTokenizer,
@@ -154,9 +155,7 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "shards"), [*((name, 1) for name in MODELS), ("llama", 3), ("t5", 3)]
-)
+@pytest.mark.parametrize("case", [*MODELS, "llama sharded", "t5 sharded"])
 def test_every_architecture_comes_over(case: str, tmp_path: Path) -> None:
     name, _, sharded = case.partition(" ")
     old = tmp_path / "old"
@@ -427,6 +426,11 @@ def test_check_sees_the_rest(pair) -> None:
     (new / "config.json").write_text(text.replace("float32", "float16"))
     assert check(old, new) != []
     (new / "config.json").write_text(text)
+    generation = (new / "generation_config.json").read_text()
+    (new / "generation_config.json").write_text(generation.replace("2", "1"))
+    assert "generation_config" in check(old, new)[0]
+    (new / "generation_config.json").write_text(generation)
+    (new / "config.json").write_text(text)
     assert check(old, new) == []
     vocabulary = (new / "tokenizer.json").read_text(encoding="utf-8")
     (new / "tokenizer.json").write_text(vocabulary.replace("<hỏi>", "<đáp>"), encoding="utf-8")
@@ -543,6 +547,18 @@ def whole_model(old: Path) -> None:
     torch.save([torch.zeros(1)], old / "pytorch_model.bin")
 
 
+def names_that_are_numbers(old: Path) -> None:
+    torch.save({1: torch.zeros(1)}, old / "pytorch_model.bin")
+
+
+def wrapped(old: Path) -> None:
+    torch.save({"state_dict": {"a": torch.zeros(1)}}, old / "pytorch_model.bin")
+
+
+def no_data(old: Path) -> None:
+    torch.save({"a": torch.zeros(1, device="meta")}, old / "pytorch_model.bin")
+
+
 def edit_config(old: Path, **changes: object) -> None:
     config = json.loads((old / "config.json").read_text())
     (old / "config.json").write_text(json.dumps(config | changes))
@@ -571,7 +587,7 @@ def quantized(old: Path) -> None:
 WRONG = [cut, flip, pointer, empty, no_tensors, lose_one, wrong_shape]
 WRONG += [index_leads_out, index_without_shard, index_without_metadata, broken_config]
 FOREIGN = [no_config, no_weights, already_new, whole_model, unknown_class, class_that_is_none]
-FOREIGN += [no_class, unknown_type, quantized]
+FOREIGN += [names_that_are_numbers, wrapped, no_data, no_class, unknown_type, quantized]
 
 
 @pytest.mark.parametrize("damage", WRONG)
@@ -613,6 +629,29 @@ def test_lack_of_memory_is_not_called_damage(tmp_path: Path, monkeypatch) -> Non
     monkeypatch.setattr(convert_old_folder.torch, "load", no_memory)
     with pytest.raises(MemoryError):
         convert(tmp_path / "old", tmp_path / "new")
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path, monkeypatch, capsys) -> None:
+    make_old(tmp_path / "old", small_models.gpt2())
+
+    def no_space(*args, **options):
+        raise SafetensorError("No space left on device (os error 28)")
+
+    monkeypatch.setattr(convert_old_folder, "save_file", no_space)
+    monkeypatch.setattr("sys.argv", ["x", str(tmp_path / "old"), str(tmp_path / "new")])
+    capsys.readouterr()
+    assert convert_old_folder.main() == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["KHÔNG CHUYỂN ĐƯỢC: No space left on device (os error 28)"]
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_the_new_folder_is_not_made_inside_the_old(tmp_path: Path) -> None:
+    make_old(tmp_path / "old", small_models.gpt2())
+    with pytest.raises(Unsuitable):
+        convert(tmp_path / "old", tmp_path / "old/new")
+    with pytest.raises(Unsuitable):
+        convert(tmp_path / "old", tmp_path / "no/new")
 
 
 # The command line

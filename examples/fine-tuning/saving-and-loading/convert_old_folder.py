@@ -155,7 +155,8 @@ def read_shard(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(state, dict):
         raise Unsuitable(f"{path.name} không giữ một state_dict")
     for name, tensor in state.items():
-        if not isinstance(tensor, torch.Tensor) or tensor.layout != torch.strided:
+        named = isinstance(name, str) and isinstance(tensor, torch.Tensor)
+        if not named or tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
             raise Unsuitable(f"{path.name}: {name} không phải một tensor thường")
     return state
 
@@ -361,12 +362,13 @@ def convert(old: str | Path, new: str | Path, class_name: str | None = None) -> 
         raise Unsuitable(f"{old} không phải thư mục")
     if new.exists() or new.is_symlink():
         raise Unsuitable(f"{new} đã có: hãy chọn tên khác, không gì bị ghi đè")
-    if not new.absolute().parent.is_dir():
-        raise Unsuitable(f"không có thư mục {new.absolute().parent} để ghi vào")
+    parent = new.absolute().parent
+    if not parent.is_dir() or parent.resolve().is_relative_to(old.resolve()):
+        raise Unsuitable(f"{new} phải nằm trong một thư mục có sẵn, ngoài thư mục cũ")
     try:
         digests, dtype = read_old(old)  # trước tiên: tệp độc bị từ chối khi chưa gì được ghi
         model, _ = load(old, model_class(old, class_name), dtype)
-        with tempfile.TemporaryDirectory(dir=new.absolute().parent, prefix=".convert-") as work:
+        with tempfile.TemporaryDirectory(dir=parent, prefix=".convert-") as work:
             draft = Path(work) / "draft"
             draft.mkdir()
             model.config.dtype = dtype  # cấu hình nói đúng kiểu số của tệp
@@ -389,6 +391,16 @@ def convert(old: str | Path, new: str | Path, class_name: str | None = None) -> 
 # Đối chiếu
 
 
+def generation_settings(model: PreTrainedModel) -> dict:
+    """Các mục sinh văn bản, trừ phiên bản; rỗng nếu mô hình không sinh văn bản."""
+    if not model.can_generate():
+        return {}
+    found = model.generation_config.to_dict()
+    found.pop("transformers_version", None)
+    found.pop("_from_model_config", None)
+    return found
+
+
 def check_tensors(old: Path, new: Path, build: type[PreTrainedModel]) -> list[str]:
     """So tệp với tệp, rồi so hai mô hình mà thư viện tải ra."""
     problems = []
@@ -404,6 +416,7 @@ def check_tensors(old: Path, new: Path, build: type[PreTrainedModel]) -> list[st
     for name in sorted(report["missing_keys"]):
         problems.append(f"thư mục cũ thiếu {name}: thư viện sẽ điền số ngẫu nhiên")
     old_shared = shared_names(model)
+    old_generation = generation_settings(model)
     old_state = {name: digest(tensor) for name, tensor in model.state_dict().items()}
     del model
     model, new_report = load(new, build, "auto")  # như người dùng sẽ tải
@@ -413,6 +426,8 @@ def check_tensors(old: Path, new: Path, build: type[PreTrainedModel]) -> list[st
             problems.append(f"tải lên, {name} khác mô hình cũ")
     if shared_names(model) != old_shared:
         problems.append("tải lên, các trọng số dùng chung khác mô hình cũ")
+    if generation_settings(model) != old_generation:
+        problems.append("cách sinh văn bản (generation_config) khác mô hình cũ")
     if new_report["missing_keys"] != report["missing_keys"]:
         problems.append("báo cáo tải của hai thư mục khác nhau")
     return problems
@@ -524,10 +539,12 @@ def main() -> int:
     except MemoryError:
         print("KHÔNG CHUYỂN ĐƯỢC: máy không đủ bộ nhớ; tệp cũ còn nguyên.", file=sys.stderr)
         return 2
-    except OSError as error:
-        print(f"KHÔNG CHUYỂN ĐƯỢC: {error}", file=sys.stderr)
+    except (OSError, SafetensorError) as error:
+        print(f"KHÔNG CHUYỂN ĐƯỢC: {first_line(error)}", file=sys.stderr)
         return 2
     if problems:
+        for problem in problems[1:]:
+            print(problem)
         more = f" (và {len(problems) - 1} chỗ khác)" if len(problems) > 1 else ""
         print(f"SAI: {problems[0]}{more}", file=sys.stderr)
         return 1
