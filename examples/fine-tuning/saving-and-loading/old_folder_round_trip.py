@@ -150,7 +150,7 @@ before = contents(root / "bert")
 done = run(root / "bert", root / "bert-new")
 lines = done.stdout.splitlines()
 again = run(root / "bert", root / "bert-new", "--check")  # lần nữa, tiến trình khác
-print("$ python convert_old_folder.py bert bert-new")
+print("python convert_old_folder.py bert bert-new")
 say(lines)
 print(lines[-1])
 bert = {
@@ -190,7 +190,7 @@ for name in ("gpt", "dino", "phobert"):
 # %% Thư mục bị gài mã
 print("\n== Thư mục bị gài mã ==")
 poisoned = run(root / "poison", root / "poison-new")
-print("$ python convert_old_folder.py poison poison-new")
+print("python convert_old_folder.py poison poison-new")
 print(poisoned.stderr.strip())
 print(f"mã thoát {poisoned.returncode}, mã lạ {'ĐÃ CHẠY' if mark.exists() else 'không chạy'}")
 

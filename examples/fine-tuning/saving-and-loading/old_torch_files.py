@@ -127,6 +127,8 @@ for name in OPENED + REFUSED:
 rows["pickle"] = {"error": attempt(torch.load, root / "plain.pkl")[1], "ran": mark.exists()}
 print(f"plain.pkl: {rows['pickle']['error']}")
 opened_safely = not mark.exists()
+rows["pointer"]["unsafe"] = attempt(torch.load, root / "pointer.pt", weights_only=False)[1]
+print(f"pointer.pt, weights_only=False: {rows['pointer']['unsafe']}")
 first_words = []
 for name in ("scalar", "namespace", "whole", "evil"):
     try:
