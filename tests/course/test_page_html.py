@@ -95,8 +95,8 @@ def test_recipes_are_published_as_they_are_with_a_button(site):
     recipe = ROOT / "examples/fine-tuning/saving-and-loading/verify_checkpoint.py"
     path = recipe.relative_to(ROOT / "examples")
     assert (site / path).read_bytes() == recipe.read_bytes()
-    strip = soup(site, f"/{path.parent.as_posix()}/verify-checkpoint/").select_one(".lesson-strip")
-    links = [link["href"] for link in strip.select("a.md-button")]
+    page = soup(site, f"/{path.parent.as_posix()}/verify-checkpoint/")
+    links = [link["href"] for link in page.select(".lesson-strip a.md-button")]
     assert links.count("../verify_checkpoint.py") == 2  # to keep, to copy
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 
 import markdown
@@ -13,7 +14,7 @@ from conftest import ROOT
 from course.catalog import Lesson, Module
 from course.pages import changelog, glossary, lists, references, refusals, strip, syntax, values
 from course.pages.references import Block, CourseList, Figure, Typed, Value
-from course.records.record import Record
+from course.records.record import MODELS, REQUIREMENTS, Record
 from course.text import Refusal
 
 SCRIPT = '''"""Đo: x."""
@@ -469,7 +470,7 @@ def test_install_lines(tmp_path):
     assert strip.install_lines({"numpy": "1"}, tmp_path) == "pip install numpy==1"
 
 
-def test_the_strip_of_one_script_is_open(record, tmp_path):
+def test_a_lesson_names_its_scripts_at_its_foot(record, tmp_path):
     record.data["provenance"] |= {
         "wall_seconds": 0.4,
         "peak_rss_mib": 512.0,
@@ -477,12 +478,78 @@ def test_the_strip_of_one_script_is_open(record, tmp_path):
         "date": "2026-01-31",
         "python": "3.11.7",
     }
-    text = strip.strip("06.01", 9, [record], [], "a/one/index.md", "a/one", tmp_path)
-    assert '<time datetime="2026-01-31">31.1.2026</time>' in text
-    assert '<details class="run" markdown open>' in text
-    assert "dưới một giây · 0,5 GiB" in text
-    assert "[Tải script](measure.py)" in text
-    assert "pip install" not in text  # it needs nothing but Python
+    for file in (*REQUIREMENTS, MODELS):
+        (tmp_path / file).write_text("numpy==1\n", encoding="utf-8")
+    recipe = tmp_path / "take_home.py"
+    recipe.write_text('"""Ghi số.\n"""\n\nimport numpy\n', encoding="utf-8")
+    head = strip.title_line("06.01", 9, [record])
+    assert "Bài 06.01 · đọc khoảng 9 phút" in head
+    assert '<time datetime="2026-01-31">31.1.2026</time>' in head
+    foot = strip.scripts_at_foot([recipe], [record], "a/one/index.md", "a/one", tmp_path)
+    assert foot.index("take_home.py") < foot.index("measure.py")
+    assert "Ghi số" in foot
+    assert "cần numpy" in foot
+    assert "dưới một giây · 0,5 GiB" in foot
+    assert "[Tải script](measure.py)" in foot
+    assert "pip install" not in foot  # the experiment needs nothing but Python
+    assert strip.scripts_at_foot([], [], "a/one/index.md", "a/one", tmp_path) == ""
+
+
+RECIPE = '''"""Save numbers."""
+
+from __future__ import annotations
+
+import json
+import os, sys
+from pathlib import Path
+
+# Wide enough to read.
+INDENT = 2
+
+
+def encode(numbers: list[int]) -> str:
+    return json.dumps(numbers, indent=INDENT)
+
+
+def save(numbers: list[int], path: Path) -> None:
+    """Write them."""
+    path.write_text(encode(numbers))
+    os.sync()
+
+
+def unrelated() -> None:
+    sys.exit()
+
+
+if __name__ == "__main__":
+    save([1], Path(sys.argv[1]))
+'''
+
+
+def test_an_excerpt_of_a_recipe_has_all_it_needs_and_no_more(source, tmp_path):
+    recipe = tmp_path / "keep.py"
+    recipe.write_text(RECIPE, encoding="utf-8")
+    source.recipes["keep"] = recipe
+    page = syntax.process("[[keep#save]]", source)
+    assert page.problems == []
+    code = page.markdown.partition("\n")[2].removesuffix("\n```")
+    assert code.startswith("import json\nimport os\nfrom pathlib import Path\n\n# Wide")
+    assert "sys" not in code
+    variables: dict[str, object] = {}
+    exec(code, variables)
+    variables["save"]([1, 2], tmp_path / "numbers")
+    assert json.loads((tmp_path / "numbers").read_text()) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"), [("keep#load", "encode, save, unrelated"), ("keep#save output", "kết quả")]
+)
+def test_an_excerpt_that_a_recipe_does_not_have(asked, reason, source, tmp_path):
+    recipe = tmp_path / "keep.py"
+    recipe.write_text(RECIPE, encoding="utf-8")
+    source.recipes["keep"] = recipe
+    [(_, problem)] = syntax.process(f"[[{asked}]]", source).problems
+    assert reason in problem
 
 
 # Changelog

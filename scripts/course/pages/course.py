@@ -66,6 +66,13 @@ class Course:
         """Title of a page; its path while it has none."""
         return str(self.facts(page).get("title", page))
 
+    def number(self, page: str) -> str:
+        """Number of the lesson that a page belongs to; empty for other pages."""
+        for lesson in self.catalog.lessons:
+            if lesson.page and lesson.folder == lesson_folder(page):
+                return lesson.number
+        return ""
+
     def is_lesson(self, page: str) -> bool:
         """Does the page stand in the folder of a written lesson?"""
         return lesson_folder(page) in self.lesson_folders()
@@ -75,9 +82,16 @@ class Course:
         return {lesson.folder for lesson in self.catalog.lessons if lesson.page}
 
     def results(self, page: str) -> Results:
-        """The records that a page's front matter names, by name, or why one cannot be used."""
+        """The records that a page may draw from, by name, or why one cannot be used.
+
+        Its own experiments (`experiments:`), and those of other pages whose numbers it `quotes:`.
+        """
+        return {**self.named(page, "experiments"), **self.named(page, "quotes")}
+
+    def named(self, page: str, fact: str) -> Results:
+        """The records that one list of a page's front matter names."""
         found: Results = {}
-        for entry in as_list(self.facts(page).get("experiments")):
+        for entry in as_list(self.facts(page).get(fact)):
             folder, _, name = str(entry).rpartition("/")
             folder = folder or lesson_folder(page)
             found[name] = self.record(folder, name)
@@ -94,9 +108,10 @@ class Course:
         except Refusal as refusal:
             return refusal
 
-    def usable_records(self, page: str) -> list[Record]:
-        """The records of a page that could be read."""
-        return [record for record in self.results(page).values() if isinstance(record, Record)]
+    def experiments(self, page: str) -> list[Record]:
+        """The records of a page's own experiments that could be read."""
+        records = self.named(page, "experiments").values()
+        return [record for record in records if isinstance(record, Record)]
 
     def recipes(self, page: str) -> list[Path]:
         """The files to take away that a page's front matter names; they have no record."""
@@ -106,7 +121,7 @@ class Course:
     def cost(self, lesson: Lesson) -> Cost:
         """What a written lesson takes."""
         seconds = 0.0
-        for record in self.usable_records(lesson.page):
+        for record in self.experiments(lesson.page):
             seconds += record.data["provenance"]["wall_seconds"]
         text = self.path(lesson.page).read_text(encoding="utf-8")
         return Cost(reading_minutes(text), seconds, len(lesson.pages))

@@ -13,7 +13,7 @@ from course.pages import changelog, glossary, lists, refusals
 from course.pages.course import Course
 from course.pages.formulas import FormulaError
 from course.pages.references import Source
-from course.pages.strip import reading_minutes, strip
+from course.pages.strip import reading_minutes, scripts_at_foot, title_line
 from course.pages.syntax import CheckedPage, process
 from course.text import Refusal
 
@@ -57,7 +57,8 @@ def relative_links(text: str, page: str) -> str:
 def source_of(page: str, course: Course) -> Source:
     """What a page may draw from."""
     functions = {name: partial(course_list, name, page, course) for name in LISTS}
-    return Source(course.results(page), course.names, functions)
+    recipes = {recipe.stem: recipe for recipe in course.recipes(page)}
+    return Source(course.results(page), course.names, functions, recipes)
 
 
 def check(page: str, markdown: str, course: Course) -> CheckedPage:
@@ -73,7 +74,7 @@ def check(page: str, markdown: str, course: Course) -> CheckedPage:
 
 
 def record_problems(page: str, text: str, course: Course) -> Problems:
-    """Records that the page names and that a strict build may not show."""
+    """Records and recipes that the page names and that a strict build may not show."""
     line = 1 + text.count("\n", 0, text.find("\nexperiments:") + 1)
     found = []
     for record in course.results(page).values():
@@ -81,6 +82,9 @@ def record_problems(page: str, text: str, course: Course) -> Problems:
             found.append((line, str(record)))
         else:
             found += [(line, problem) for problem in record.problems]
+    for recipe in course.recipes(page):
+        if not recipe.exists():
+            found.append((line, f"không có script {recipe.relative_to(course.root).as_posix()}"))
     return found
 
 
@@ -106,16 +110,34 @@ def title_problems(front_matter: list[str], course: Course) -> Problems:
 
 
 def with_head_and_foot(page: str, markdown: str, filled: str, course: Course) -> str:
-    """Markdown of a lesson's page: the strip of its scripts, the page, the pages near it."""
-    number = course.facts(page).get("number")
-    if not number or page not in course.related:
+    """Markdown of a lesson's page: a line under its title, the page, its scripts, what stands near
+    it, and where its old anchors lead.
+    """
+    if page not in course.related:
         return filled
     # A record of another size has the script, and so the place in the strip, of the script's own.
-    shown = [record for record in course.usable_records(page) if not record.size]
+    shown = [record for record in course.experiments(page) if not record.size]
     recipes = [recipe for recipe in course.recipes(page) if recipe.exists()]
-    minutes = reading_minutes(markdown)
-    head = strip(str(number), minutes, shown, recipes, page, lesson_folder(page), course.root)
-    return f"{head}\n\n{filled}\n\n{related_pages(page, course)}"
+    parts = [
+        title_line(course.number(page), reading_minutes(markdown), shown),
+        filled,
+        scripts_at_foot(recipes, shown, page, lesson_folder(page), course.root),
+        related_pages(page, course),
+        moved_sections(page, course),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def moved_sections(page: str, course: Course) -> str:
+    """Markdown of a page's old anchors, each with a link to where its section stands now."""
+    moved = course.facts(page).get("moved") or {}
+    rows = []
+    for old, target in moved.items():
+        rows.append(f'<p id="{old}" markdown>Mục này nay ở [đây]({target}).</p>')
+    if not rows:
+        return ""
+    opening = '<div class="moved" markdown data-search-exclude>'
+    return "\n\n".join([opening, *rows, "</div>"])
 
 
 def related_pages(page: str, course: Course) -> str:

@@ -4,6 +4,7 @@
     [[hugging_face_round_trip:save_seconds / load_seconds .1f]]     the ratio of two of one run
     [[?hugging_face_round_trip:checks.weights = có]]                a condition that shows nothing
     [[hugging_face_round_trip#luu]]                                 the code of a cell
+    [[save_and_check#save,check]]                                   functions of a recipe, whole
     [[hugging_face_round_trip#doi-chung output]]                    its output; `… output --break x`
     [[hugging_face_round_trip figure: Chú thích]]                   the record's figure, inline
     [[def:4 byte]] [[date:2025]] [[version:2.6]] [[claim:474 MB]]   digits typed on purpose
@@ -19,11 +20,13 @@ import html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from course.pages import values
 from course.pages.refusals import TYPED, has_digit
 from course.records.cells import code_section, output_section
+from course.records.excerpts import excerpt
 from course.records.record import Record, lookup
 from course.text import Refusal, read
 
@@ -34,7 +37,7 @@ VALUE = re.compile(
     r"(?: (?P<condition>(?:=|!=|<=|>=|<|>) .+))?"
 )
 BLOCK = re.compile(
-    r"(?P<workflow>[\w.-]+)#(?P<section>[\w-]+)"
+    r"(?P<workflow>[\w.-]+)#(?P<section>[\w-]+(?:, ?\w+)*)"
     r"(?P<output> output)?(?P<options>(?: --?[\w-]+(?: [\w.-]+)?)*)"
 )
 FIGURE = re.compile(r"(?P<workflow>[\w.-]+) figure: (?P<caption>.+)")
@@ -53,14 +56,16 @@ SIGN = re.compile(r"[\\`*\[\]{}<>|~^$&\"'\n]|(?<![^\W_])_|_(?![^\W_])")
 class Source:
     """What a page may draw from.
 
-    `results`: name of a workflow -> its record, or why that cannot be used.
+    `results`: name of an experiment -> its record, or why that cannot be used.
     `names`: names that hold digits and may stand in prose (GPT-2).
     `lists`: name -> Markdown, for `[[course:…]]`.
+    `recipes`: name of a recipe -> its file.
     """
 
     results: dict[str, Record | Refusal]
     names: list[str] = field(default_factory=list)
     lists: dict[str, Callable[[], str]] = field(default_factory=dict)
+    recipes: dict[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,10 @@ class Value:
 
 @dataclass(frozen=True)
 class Block:
-    """The code of a cell, or what it printed in the run with these options."""
+    """The code of a cell, or what it printed in the run with these options.
+
+    Of a recipe, `section` names functions, with commas between them.
+    """
 
     workflow: str
     section: str
@@ -157,11 +165,18 @@ def parse_value(match: re.Match[str]) -> Value:
 
 def record_of(reference: Reference, source: Source) -> Record | Refusal | None:
     """The record that a reference needs, or why that cannot be used; None when it needs none."""
-    if isinstance(reference, Typed | CourseList):
+    if isinstance(reference, Typed | CourseList) or is_of_recipe(reference, source):
         return None
     if reference.workflow not in source.results:
-        raise Refusal(f"«{reference.workflow}» không nằm trong `results` ở đầu trang")
+        raise Refusal(
+            f"«{reference.workflow}» không nằm trong `experiments` hay `recipes` ở đầu trang"
+        )
     return source.results[reference.workflow]
+
+
+def is_of_recipe(reference: Reference, source: Source) -> bool:
+    """Does it ask for functions of a recipe?"""
+    return isinstance(reference, Block) and reference.workflow in source.recipes
 
 
 def render(reference: Reference, record: Record | None, source: Source) -> str:
@@ -174,6 +189,8 @@ def render(reference: Reference, record: Record | None, source: Source) -> str:
         return source.lists[reference.name]()
     if isinstance(reference, Figure):
         return render_figure(reference, record, source.names)
+    if is_of_recipe(reference, source):
+        return render_excerpt(reference, source.recipes[reference.workflow])
     if isinstance(reference, Block):
         return render_block(reference, record)
     return render_value(reference, record)
@@ -261,11 +278,19 @@ def render_block(block: Block, record: Record) -> str:
     """The code of a cell, or its output, as a fenced block."""
     cell = code_section(read(record.script), block.section)
     if not block.output:
-        return fenced(cell.code, "python", f"{record.script.name} · {cell.title}")
+        return fenced(cell.code, "python", f"Thí nghiệm {record.script.name} · {cell.title}")
     command, printed = output_section(record.transcript, block.section, block.options)
     if not printed.strip():
         raise Refusal(f"ô «{cell.title}» không in gì trong bản ghi")
     return fenced(printed, "text", f"Kết quả · {command}", "output")
+
+
+def render_excerpt(block: Block, recipe: Path) -> str:
+    """Functions of a recipe, with all that they need to run, as a fenced block."""
+    if block.output or block.options:
+        raise Refusal("script để chép không có kết quả để hiện")
+    names = [name.strip() for name in block.section.split(",")]
+    return fenced(excerpt(read(recipe), names), "python", recipe.name)
 
 
 def fenced(text: str, language: str, title: str, style: str = "") -> str:

@@ -1,4 +1,6 @@
-"""The strip at the head of a lesson: its scripts, what they cost, where and with what they ran."""
+"""A lesson's scripts on its page: a line under the title says when they last ran; at the foot they
+stand whole, with what they cost, where and with what they ran.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,14 @@ from pathlib import Path
 from course.pages.references import fenced, literal, machine_of
 from course.pages.values import show
 from course.records.cells import docstring_of
-from course.records.record import MODELS, Record, requirements_pins
+from course.records.record import MODELS, Record, pins_of, requirements_pins
 from course.text import day, number, read
 
 WORDS_PER_MINUTE = 200  # read slowly: Vietnamese syllables are counted as words
 MIB = 2**20  # bytes
-SEVERAL_SCRIPTS = (
-    "Mỗi dòng mở ra một script: giá, cách cài, tải và chép nguyên tệp. "
-    "Mới học thì bắt đầu ở dòng đầu."
-)
+FOOT_TITLE = "Script của trang"
+RECIPES = "<b>Script để chép</b>: một tệp, dùng với mô hình của bạn."
+EXPERIMENTS = "<b>Thí nghiệm</b>: đo ra các con số trên trang; đổi hằng số ở đầu rồi chạy lại được."
 
 
 def reading_minutes(markdown: str) -> int:
@@ -25,37 +26,39 @@ def reading_minutes(markdown: str) -> int:
     return max(1, round(len(markdown.split()) / WORDS_PER_MINUTE))
 
 
-def strip(
-    number_of_lesson: str,
-    minutes: int,
-    results: list[Record],
-    tools: list[Path],
-    page: str,
-    folder: str,
-    root: Path,
+def title_line(number_of_lesson: str, minutes: int, records: list[Record]) -> str:
+    """Markdown of the line under the title: number, minutes, date of the last run."""
+    head = f"Bài {html.escape(number_of_lesson)} · đọc khoảng {minutes} phút"
+    if records:
+        oldest = min(record.data["provenance"]["date"] for record in records)
+        head += f' · chạy lần cuối <time datetime="{oldest}">{day(oldest)}</time>'
+    return f'<div class="lesson-strip" markdown>\n\n<p class="lesson-number">{head}</p>\n\n</div>'
+
+
+def scripts_at_foot(
+    recipes: list[Path], records: list[Record], page: str, folder: str, root: Path
 ) -> str:
-    """Markdown of the strip.
+    """Markdown of the scripts of a page, recipes first; empty when there are none.
 
     `page`: path of the page below docs/. `folder`: `<module>/<lesson>` of its scripts. `root`: of
     the course.
     """
-    head = f"Bài {html.escape(number_of_lesson)} · đọc khoảng {minutes} phút"
-    if results:
-        oldest = min(record.data["provenance"]["date"] for record in results)
-        head += f' · kiểm chứng lần cuối <time datetime="{oldest}">{day(oldest)}</time>'
-    parts = ['<div class="lesson-strip" markdown>', f'<p class="lesson-number">{head}</p>']
-    if len(results) > 1:
-        parts.append(f'<p class="lesson-number" data-search-exclude>{SEVERAL_SCRIPTS}</p>')
+    if not recipes and not records:
+        return ""
     base = posixpath.relpath(folder, posixpath.dirname(page) or ".")
-    for tool in tools:
-        parts.append(tool_card(tool, base))
-    alone = len(results) == 1 and not tools
-    for record in results:
-        parts.append(card(record, base, root, opened=alone))
+    parts = [f"## {FOOT_TITLE}", '<div class="lesson-strip" markdown>']
+    if recipes:
+        parts.append(f'<p class="lesson-number">{RECIPES}</p>')
+    for recipe in recipes:
+        parts.append(recipe_card(recipe, base, root))
+    if records:
+        parts.append(f'<p class="lesson-number">{EXPERIMENTS}</p>')
+    for record in records:
+        parts.append(card(record, base, root))
     return "\n\n".join([*parts, "</div>"])
 
 
-def card(record: Record, base: str, root: Path, opened: bool) -> str:
+def card(record: Record, base: str, root: Path) -> str:
     """One script: cost, machine, versions, and its files.
 
     A line says what it does and costs; the rest unfolds, so that many scripts do not push the
@@ -77,7 +80,7 @@ def card(record: Record, base: str, root: Path, opened: bool) -> str:
         f"[Bản ghi lần chạy]({stem}.txt){{ .md-button }}",
     ]
     parts = [
-        f'<details class="run" markdown{" open" if opened else ""}>',
+        '<details class="run" markdown>',
         f"<summary><code>{record.script.name}</code> {summary_of(script)} "
         f"<small data-search-exclude>{cost}</small></summary>",
         f'<dl class="run-facts" data-search-exclude>{rows}</dl>',
@@ -123,17 +126,19 @@ def memory_line(mib: float) -> str:
     return show(mib * MIB, form)
 
 
-def tool_card(tool: Path, base: str) -> str:
-    """A tool: what it is for, and the file itself to take away."""
-    script = read(tool)
+def recipe_card(recipe: Path, base: str, root: Path) -> str:
+    """A recipe: what it is for, what it needs, and the file itself to take away."""
+    script = read(recipe)
     lines = number(len(script.splitlines()))
-    file = posixpath.normpath(f"{base}/{tool.name}")
+    needed = ", ".join(pins_of(script, requirements_pins(root)))
+    needs = f"cần {needed}" if needed else "chỉ cần Python"
+    file = posixpath.normpath(f"{base}/{recipe.name}")
     parts = [
         '<details class="run" markdown open>',
-        f"<summary><code>{tool.name}</code> {summary_of(script)} "
-        "<small>chỉ cần Python</small></summary>",
-        f"[Tải công cụ]({file}){{ .md-button download }} "
-        f"[Chép cả công cụ ({lines} dòng)]({file}){{ .md-button data-copy }}\n"
+        f"<summary><code>{recipe.name}</code> {summary_of(script)} "
+        f"<small>{needs}</small></summary>",
+        f"[Tải script]({file}){{ .md-button download }} "
+        f"[Chép cả script ({lines} dòng)]({file}){{ .md-button data-copy }}\n"
         "{: data-search-exclude }",
         "</details>",
     ]

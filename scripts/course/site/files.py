@@ -19,7 +19,6 @@ from course.records.record import Record, paths_of
 from course.site import redirects
 from course.site.search.index import SCRIPTS
 from course.site.theme import join_stylesheets, stylesheet_name
-from course.text import Refusal
 
 log = logging.getLogger("mkdocs.hooks.course")
 KATEX = ROOT / "node_modules/katex/dist"
@@ -39,7 +38,7 @@ def add_files(files: Files, config: MkDocsConfig, course: Course) -> None:
     refuse_generated(files)
     pages = [file.src_uri for file in files if file.src_uri.endswith(".md")]
     add_recipes(pages, files, config, course)
-    add_experiments(pages, files, config, course)
+    add_experiments(files, config, course)
     add_redirects(pages, files, config, course)
     for font in sorted((KATEX / "fonts").glob("*.woff2")):
         files.append(generated(config, f"assets/katex/fonts/{font.name}", font))
@@ -82,35 +81,17 @@ def add_recipes(pages: list[str], files: Files, config: MkDocsConfig, course: Co
                 path = recipe.relative_to(course.examples).as_posix()
                 files.append(generated(config, path, recipe))
             else:
-                log.warning("docs/%s:1: không có công cụ %s", page, recipe.name)
+                log.warning("docs/%s:1: không có script %s", page, recipe.name)
 
 
-def teaching_pages_first(pages: list[str], course: Course) -> list[str]:
-    """Pages of lessons; first those that teach their scripts, then those that only quote numbers of
-    them.
-    """
-    teaching = []
-    quoting = []
-    for page in sorted(pages):
-        if not course.is_lesson(page):
-            continue
-        if "number" in course.facts(page):
-            teaching.append(page)
-        else:
-            quoting.append(page)
-    return teaching + quoting
-
-
-def add_experiments(pages: list[str], files: Files, config: MkDocsConfig, course: Course) -> None:
+def add_experiments(files: Files, config: MkDocsConfig, course: Course) -> None:
     """Publish scripts, transcripts and notebooks; a notebook belongs to the first page that names
     its script.
     """
     published = set()
-    for page in teaching_pages_first(pages, course):
-        for name, record in course.results(page).items():
-            if isinstance(record, Refusal) or "." in name:  # X.<machine> has the script of X
-                continue
-            if record.script not in published:
+    for page in course.catalog.lesson_pages():
+        for record in course.experiments(page):
+            if record.script not in published:  # X.<machine> has the script of X
                 published.add(record.script)
                 add_experiment(record, page, files, config, course)
 

@@ -84,7 +84,7 @@ def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Fill in and check a page; put the strip at its head."""
+    """Fill in and check a page; put a head and a foot to it."""
     build = build_of(config)
     place = page.file.src_uri
     if is_notebook(page):
@@ -107,7 +107,8 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
     """Check what a reader will see; draw the picture of the page's link."""
     build = build_of(config)
     place = page.file.src_uri
-    build.cards.add(social_cards.card_of(page, config, build.course.cache / "social"))
+    number = build.course.number(place)
+    build.cards.add(social_cards.card_of(page, number, config, build.course.cache / "social"))
     if place in memory.recalled:
         return content
     if is_notebook(page):

@@ -25,9 +25,8 @@ COLOURS = 32  # of the finished picture: a third of the bytes, and no difference
 FOLDER = "assets/social"
 
 
-def card_of(page: Page, config: MkDocsConfig, cache: Path) -> Path:
-    """The picture of a page; templates find its address in the page's facts."""
-    number = page.meta.get("number")
+def card_of(page: Page, number: str, config: MkDocsConfig, cache: Path) -> Path:
+    """The picture of a page of lesson `number`; templates find its address in the page's facts."""
     above = f"Bài {number}" if number else ""
     title = str(page.meta.get("title") or page.title or config.site_name)
     card = drawn(title, above, config.site_name, cache)
