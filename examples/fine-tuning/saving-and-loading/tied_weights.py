@@ -72,7 +72,7 @@ def shared_names(model: torch.nn.Module | State) -> list[list[str]]:
 def overlapping_names(model: torch.nn.Module | State) -> list[tuple[str, str]]:
     """Các cặp tên nằm trong hai đoạn bộ nhớ giao nhau mà không là một: lát cắt, chuyển vị.
 
-    safetensors không lưu được những cặp này, cả `save_file` lẫn `save_model`.
+    `save_file` của safetensors từ chối những cặp này.
     """
     tensors = named_tensors(model)
     spans = []
