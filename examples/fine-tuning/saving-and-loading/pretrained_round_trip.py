@@ -35,6 +35,9 @@ CHAT = [
 STEPS = 3  # đủ để cái được lưu khác cái đã lấy
 LENGTH = 32  # số token của câu mẫu: có mô hình chỉ nhận câu ngắn
 NEW = 16  # số token sinh ra để so
+PENALTY = 1.3  # repetition_penalty: một thiết lập sinh chữ, nó cũng phải được lưu
+if QUICK:
+    PENALTY = 100.0  # mô hình ngẫu nhiên cần phạt nặng mới đổi chữ
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -147,7 +150,7 @@ for _ in range(STEPS):
 moved = sum(not torch.equal(tensor, before[name]) for name, tensor in model.named_parameters())
 del optimizer, before  # hai trung bình của AdamW nặng gấp đôi mô hình
 model.eval()
-model.generation_config.repetition_penalty = 1.3  # một thiết lập sinh chữ: nó cũng phải được lưu
+model.generation_config.repetition_penalty = PENALTY
 print(f"{moved} tensor đã đổi; loss " + " → ".join(f"{loss:.2f}" for loss in losses))
 
 # %% Lưu
