@@ -22,6 +22,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file, save_model
 from tied_weights import overlapping_names, shared_names, untied
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2Model
+from transformers import T5Config, T5ForConditionalGeneration
 
 # Mô hình đã tí hon: QUICK=1 chỉ bớt thư mục, vì mỗi thư mục là một tiến trình mới.
 QUICK = os.environ.get("QUICK") == "1"
@@ -70,8 +71,13 @@ def new_model(**changes):
 
 model = new_model()
 groups = shared_names(model)
+t5 = T5ForConditionalGeneration(
+    T5Config(vocab_size=256, d_model=32, d_kv=16, d_ff=64, num_layers=1, num_heads=2)
+)
+t5_groups = shared_names(t5)
 print("== Dựng ==")
-print(f"shared_names: {groups}")
+print("GPT-2:", " = ".join(groups[0]))
+print("T5:", " = ".join(t5_groups[0]))
 
 # %% safetensors nhận gì
 print("\n== safetensors nhận gì ==")
@@ -137,6 +143,14 @@ for name, buffers in KINDS.items():
     print(f"--- {name}; overlapping_names: {slices[name]['overlapping_names']}")
     print("save_file:", first_sentence(slices[name]["save_file"]) or "lưu được")
     print("save_model:", first_sentence(by_model) or f"lưu được, tệp có {kept}")
+
+# %% Buffer dùng chung
+print("\n== Buffer dùng chung ==")
+buffers = TwoBuffers(window, window)
+buffer_groups = shared_names(buffers)
+buffers.double().float()  # như chuyển sang GPU: mỗi buffer được chép riêng
+buffer_pairs = untied(buffers, buffer_groups)
+print(f"trước: {buffer_groups}; sau khi đổi kiểu số, untied: {buffer_pairs}")
 
 # %% Cấu hình và tệp
 print("\n== Cấu hình và tệp ==")
@@ -234,6 +248,10 @@ report("halves", only_model, "hai nửa rời nhau: chỉ save_model từ chối
 part_dropped = slices["whole_and_part"]["kept"] == ["first"]
 report("part", part_dropped, "cả cửa sổ và một phần của nó: save_model chỉ ghi cả cửa sổ")
 report("cloned", slices["cloned"]["kept"] == ["first", "second"], "clone từng buffer: lưu đủ")
+apart = buffer_groups and buffer_pairs == [("first", "second")]
+report("buffers", apart, "buffer dùng chung tách ra khi đổi kiểu số")
+t5_right = len(t5_groups) == 1 and len(t5_groups[0]) == 4
+report("t5", t5_right, "T5: một ma trận ở bốn chỗ")
 good = folders["agreeing"]
 report("agreeing", good["tied"] and good["exit_code"] == 0, "cấu hình và tệp khớp nhau: mã thoát 0")
 for name in ("edited", "replaced", "body"):
@@ -250,6 +268,7 @@ results = {
     "exact": {
         "checks": checks,
         "groups": groups,
+        "t5_names": len(t5_groups[0]),
         "names": len(names),
         "state_names": len(model.state_dict()),
         "sizes": sizes,
