@@ -208,7 +208,7 @@ def stop(message: str) -> None:
     sys.exit(2)
 
 
-def checked_documents(path: Path) -> list[str]:
+def checked_documents(path: Path, least: int) -> list[str]:
     """Các tài liệu, hay một dòng nói vì sao không đọc được."""
     try:
         documents = read_documents(path)
@@ -242,6 +242,9 @@ def main() -> None:
     sys.stderr.reconfigure(encoding="utf-8")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("text", type=Path, help="tệp văn bản UTF-8 hay .jsonl")
+    parser.add_argument(
+        "--test", type=Path, help="tệp kiểm thử; không có thì để dành một phần mười"
+    )
     parser.add_argument("--out", type=Path, required=True, help="thư mục mới để lưu mô hình")
     parser.add_argument("--start", help="thư mục mô hình để học tiếp; không có thì từ ngẫu nhiên")
     parser.add_argument("--steps", type=int, default=200, help="số bước học (mặc định 200)")
@@ -255,7 +258,11 @@ def main() -> None:
     if args.steps < 1 or not 0 < args.rate < 1:
         stop("--steps phải từ 1 trở lên, --rate phải nằm giữa 0 và 1.")
 
-    train_documents, test_documents = split(checked_documents(args.text))
+    if args.test:
+        train_documents = checked_documents(args.text, least=1)
+        test_documents = checked_documents(args.test, least=1)
+    else:
+        train_documents, test_documents = split(checked_documents(args.text, least=10))
     if args.start:
         model, tokenizer = load(args.start)
     else:
@@ -265,7 +272,8 @@ def main() -> None:
     tokens = pack(train_documents, tokenizer)
     test = pack(test_documents, tokenizer)
     if min(len(tokens), len(test)) <= context:
-        stop(f"Văn bản quá ngắn: phần kiểm thử có {len(test)} token, cần hơn {context}.")
+        shortest = min(len(tokens), len(test))
+        stop(f"Văn bản quá ngắn: phần ngắn nhất có {shortest} token, cần hơn {context}.")
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     model.train()
 
