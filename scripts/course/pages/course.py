@@ -14,6 +14,7 @@ from course.catalog import load as load_catalog
 from course.pages import glossary
 from course.pages.formulas import Renderer
 from course.pages.lists import Cost, related
+from course.pages.sections import Section, sections_of
 from course.pages.strip import reading_minutes
 from course.records import verified
 from course.records.record import Record, load, load_all
@@ -28,7 +29,8 @@ class Course:
 
     `records`: "<module>/<lesson>/<name>" -> record, or why it cannot be used.
     `names`: names that hold a digit and may stand in prose (GPT-2).
-    `terms_on`: page of a lesson -> Vietnamese names of the terms on it.
+    `sections`: page of a lesson -> its prose by section.
+    `terms_on`: page of a lesson -> Vietnamese names of the terms in its prose.
     `related`: page of a lesson -> pages near it, each with the terms that both use.
     """
 
@@ -38,6 +40,7 @@ class Course:
     terms: list[glossary.Term]
     names: list[str]
     words: glossary.Words
+    sections: dict[str, list[Section]]
     terms_on: dict[str, set[str]]
     related: dict[str, list[tuple[str, list[str]]]]
     renderer: Renderer
@@ -134,9 +137,10 @@ class Course:
         return None
 
     def term_places(self) -> dict[str, tuple[str, str]]:
-        """Vietnamese name of a term -> where it is met: what that is called, and its page.
+        """Vietnamese name of a term -> where it is met: what that is called, and its address.
 
-        That is the lesson that needs it first; while this is not written, a page that uses it.
+        That is a section of the lesson that needs it first; while this is not written, or does
+        without the word, a section of another page. A term that no page needs yet has none.
         """
         lessons = {}
         for module in self.catalog.modules:
@@ -145,21 +149,28 @@ class Course:
         found = {}
         for term in self.terms:
             module_page, lesson = lessons.get(term.first, (PORTAL, Lesson(term.first, "")))
-            used = self.first_page_with(term)
-            if lesson.page:
-                found[term.vi] = (f"bài {term.first}", lesson.page)
-            elif used:
-                found[term.vi] = (self.title(used), used)
-            else:
-                found[term.vi] = (f"bài {term.first}", f"{module_page}#{lesson.anchor}")
+            own = [lesson.page, *lesson.pages] if lesson.page else []
+            place = self.section_with(term, own) or self.section_with(term, list(self.sections))
+            if place is None and not lesson.page:
+                place = (f"bài {term.first}, chưa viết", f"{module_page}#{lesson.anchor}")
+            if place is not None:
+                found[term.vi] = place
         return found
 
-    def first_page_with(self, term: glossary.Term) -> str:
-        """The first page of a lesson that uses a term; empty when none does."""
-        for page, terms in self.terms_on.items():
-            if term.vi in terms:
-                return page
-        return ""
+    def section_with(self, term: glossary.Term, pages: list[str]) -> tuple[str, str] | None:
+        """Where these pages use a term: below a heading that names it, else where it first stands.
+
+        What the page is called, and the address of the section. None when no page uses it.
+        """
+        first = None
+        for page in pages:
+            for section in self.sections.get(page, []):
+                place = (self.title(page), f"{page}#{section.anchor}".removesuffix("#"))
+                if term.vi in self.words.on(section.title):
+                    return place
+                if first is None and term.vi in self.words.on(section.prose):
+                    first = place
+        return first
 
     def verified_line(self) -> str:
         """What the records were made with, in one line; empty when there is none."""
@@ -177,11 +188,14 @@ def load_course(root: Path) -> Course:
     terms, names = glossary.load(root)
     words = glossary.Words(terms)
     pages = catalog.lesson_pages()
+    sections = {}
     terms_on = {}
     for page in pages:
         path = root / "docs" / page
         if path.exists():
-            terms_on[page] = words.on(path.read_text(encoding="utf-8-sig"))
+            sections[page] = sections_of(path.read_text(encoding="utf-8-sig"))
+            texts = [f"{section.title}\n{section.prose}" for section in sections[page]]
+            terms_on[page] = words.on("\n".join(texts))
     following = dict(zip(pages, [*pages[1:], ""], strict=True))
     return Course(
         root=root,
@@ -190,6 +204,7 @@ def load_course(root: Path) -> Course:
         terms=terms,
         names=names,
         words=words,
+        sections=sections,
         terms_on=terms_on,
         related=related(terms_on, following),
         renderer=Renderer(root / ".cache/formulas.json"),

@@ -36,6 +36,7 @@ class Term:
     definition: str
     refused: tuple[str, ...]
     first: str
+    old: tuple[str, ...] = ()  # anchors of names that it had
     everyday: bool = False  # also a word of common speech: not linked by its Vietnamese name
 
     @property
@@ -73,6 +74,7 @@ def load(root: Path) -> tuple[list[Term], list[str]]:
             definition=entry["definition"],
             refused=tuple(entry["refused"]),
             first=entry["first"],
+            old=tuple(entry.get("old", ())),
             everyday="everyday" in entry,
         )
         terms.append(term)
@@ -97,7 +99,7 @@ def first_letter(term: Term) -> str:
 def glossary_page(terms: list[Term], places: dict[str, tuple[str, str]]) -> str:
     """Markdown of the whole glossary by letter.
 
-    `places`: Vietnamese name -> where the term is met: what that is called, and its page.
+    `places`: Vietnamese name -> where the term is met: what that is called, and its address.
     """
     parts = []
     letter = ""
@@ -108,11 +110,11 @@ def glossary_page(terms: list[Term], places: dict[str, tuple[str, str]]) -> str:
             letter = first_letter(term)
             parts.append(f"## {letter}")
             parts.append('<dl class="glossary" markdown>')
-        parts += entry_of(term, places[term.vi])
+        parts += entry_of(term, places.get(term.vi))
     return "\n\n".join([*parts, "</dl>"])
 
 
-def entry_of(term: Term, place: tuple[str, str]) -> list[str]:
+def entry_of(term: Term, place: tuple[str, str] | None) -> list[str]:
     """Markdown of a term and of what it means."""
     name = html.escape(term.vi)
     if not term.one_name:
@@ -121,8 +123,11 @@ def entry_of(term: Term, place: tuple[str, str]) -> list[str]:
     if term.refused:
         refused = "; ".join(f"«{word}»" for word in term.refused)
         meaning += f" Không viết: {html.escape(refused)}."
-    called, page = place
-    meaning += f" <small>[{called}]({page})</small>"
+    if place is not None:
+        called, address = place
+        meaning += f" <small>[{called}]({address})</small>"
+    for anchor in term.old:  # it had another name, which links from elsewhere may use
+        name = f'<span id="{anchor}"></span>{name}'
     return [f'<dt id="{term.anchor}">{name}</dt>', f'<dd markdown="span">{meaning}</dd>']
 
 
