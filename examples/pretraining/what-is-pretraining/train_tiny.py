@@ -2,6 +2,7 @@
 
     python train_tiny.py van_ban.txt --out my-tiny
     python train_tiny.py van_ban_moi.txt --start my-tiny --out my-tiny-2   # học tiếp từ bản đã lưu
+    python train_tiny.py sach/train.jsonl --test sach/test.jsonl --out my-tiny
 
 Văn bản: UTF-8, tài liệu cách nhau một dòng trống; hoặc tệp .jsonl, mỗi dòng một {"text": "…"}.
 Cần: pip install torch transformers tokenizers
@@ -154,19 +155,22 @@ def train(
     rate: float = RATE,
     every: int = 50,
     context: int = CONTEXT,
+    show: bool = True,
 ) -> list[dict[str, float]]:
-    """Học `steps` bước; trả về và in loss lúc chưa học, rồi cứ `every` bước một lần."""
+    """Học `steps` bước; trả về (và in) loss lúc chưa học, rồi cứ `every` bước một lần."""
     order = torch.Generator().manual_seed(seed)  # cùng hạt giống thì cùng thứ tự batch
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
     log = [{"step": 0, "test": evaluate(model, test, context)}]
-    print(f"bước {0:>5}   kiểm thử {log[0]['test']:.2f}")
+    if show:
+        print(f"bước {0:>5}   kiểm thử {log[0]['test']:.2f}")
     for step in range(1, steps + 1):
         inputs, labels = random_batch(tokens, order, context=context)
         loss = train_step(model, optimizer, inputs, labels)
         if step % every == 0 or step == steps:
             row = {"step": step, "train": loss, "test": evaluate(model, test, context)}
             log.append(row)
-            print(f"bước {step:>5}   kiểm thử {row['test']:.2f}   huấn luyện {loss:.2f}")
+            if show:
+                print(f"bước {step:>5}   kiểm thử {row['test']:.2f}   huấn luyện {loss:.2f}")
     return log
 
 
@@ -249,14 +253,15 @@ def main() -> None:
     parser.add_argument("--start", help="thư mục mô hình để học tiếp; không có thì từ ngẫu nhiên")
     parser.add_argument("--steps", type=int, default=200, help="số bước học (mặc định 200)")
     parser.add_argument("--rate", type=float, default=RATE, help=f"tốc độ học (mặc định {RATE})")
+    parser.add_argument("--every", type=int, default=50, help="đo loss mỗi bấy nhiêu bước")
     parser.add_argument("--seed", type=int, default=0, help="hạt giống ngẫu nhiên (mặc định 0)")
     args = parser.parse_args()
     if args.out.exists():
         stop(f"{args.out} đã có: hãy chọn tên khác, script không ghi đè.")
     if not args.out.absolute().parent.is_dir():
         stop(f"Không có thư mục {args.out.absolute().parent}.")
-    if args.steps < 1 or not 0 < args.rate < 1:
-        stop("--steps phải từ 1 trở lên, --rate phải nằm giữa 0 và 1.")
+    if min(args.steps, args.every) < 1 or not 0 < args.rate < 1:
+        stop("--steps, --every phải từ 1 trở lên, --rate phải nằm giữa 0 và 1.")
 
     if args.test:
         train_documents = checked_documents(args.text, least=1)
@@ -280,7 +285,7 @@ def main() -> None:
     print(f"{model.num_parameters():,} tham số; {len(tokens):,} token để học, {len(test):,} để thử")
     print(f"đoán bừa: loss ln {len(tokenizer)} = {math.log(len(tokenizer)):.2f}")
     print(f"viết thử, trước: {write(model, tokenizer, context)!r}")
-    log = train(model, tokens, test, args.steps, args.seed, args.rate, context=context)
+    log = train(model, tokens, test, args.steps, args.seed, args.rate, args.every, context)
     print(f"perplexity trên phần kiểm thử: {math.exp(log[-1]['test']):.0f}")
     print(f"viết thử, sau: {write(model, tokenizer, context)!r}")
     save(model, tokenizer, log, args.out)
