@@ -12,7 +12,17 @@ from mkdocs.utils import yaml_load
 
 from conftest import ROOT
 from course.catalog import Lesson, Module
-from course.pages import changelog, glossary, lists, references, refusals, strip, syntax, values
+from course.pages import (
+    changelog,
+    glossary,
+    lists,
+    references,
+    refusals,
+    sections,
+    strip,
+    syntax,
+    values,
+)
 from course.pages.references import Block, CourseList, Figure, Typed, Value
 from course.records.record import MODELS, REQUIREMENTS, Record
 from course.text import Refusal
@@ -447,7 +457,52 @@ def test_lists_of_the_course():
     assert "Hai &lt;b&gt; <small>chưa viết</small>" in rows
     assert "{: #bai-06-02 }" in rows
     assert f"1 bài đã viết: {line}. Còn 1 bài chưa viết" in lists.hours_line(MODULE, cost)
-    assert ">1/2</span>" in lists.counts([MODULE])
+    assert "1/2 bài của 1 mô-đun đang viết<" in lists.counts([MODULE])
+    named = Module("b", "07", "Chỉ có tên", ())
+    assert "1/2 bài của 1 mô-đun đang viết; 1 mô-đun khác" in lists.counts([MODULE, named])
+
+
+def test_where_the_repository_is_named():
+    assert "git clone https://code.example.org/x" in lists.clone("https://code.example.org/x")
+    assert lists.clone("") == "```bash\npython3 scripts/dev.py serve\n```"
+    assert "https://code.example.org/x/issues" in lists.report("https://code.example.org/x")
+    assert "href" not in lists.report("")
+
+
+PAGE_OF_WORDS = """---
+description: embedding
+---
+Mở đầu.
+
+## Tải `mô hình`
+
+Một [optimizer](embedding.md) và `logits`, $softmax$, <label for="gradient">x</label>[^some].
+
+```python
+# ## Không phải tiêu đề
+```
+
+## Lặp
+
+## Lặp
+
+### Tự đặt tên { #ten-rieng }
+
+## Tài liệu tham khảo
+
+Transformer.
+
+[^some]: *Transformer*.
+"""
+
+
+def test_the_prose_of_a_page_by_section():
+    found = sections.sections_of(PAGE_OF_WORDS)
+    assert [section.anchor for section in found] == ["", "tai-mo-hinh", "lap", "lap_1", "ten-rieng"]
+    prose = " ".join(f"{section.title} {section.prose}" for section in found)
+    assert "optimizer" in prose
+    for word in ("embedding", "logits", "softmax", "gradient", "Transformer", "Không phải"):
+        assert word not in prose
 
 
 def test_pages_near_a_page():

@@ -4,11 +4,12 @@ no MkDocs.
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from functools import partial
 
-from course.catalog import lesson_folder
+from course.catalog import Module, lesson_folder
 from course.pages import changelog, glossary, lists, refusals
 from course.pages.course import Course
 from course.pages.formulas import FormulaError
@@ -18,34 +19,56 @@ from course.pages.syntax import CheckedPage, process
 from course.text import Refusal
 
 # What `[[course:NAME]]` may ask for; the last two only on a module's own page.
-LISTS = ("written", "modules", "count", "glossary", "changelog", "verified", "lessons", "hours")
+LISTS = (
+    *("written", "modules", "count", "glossary", "changelog", "verified", "clone", "report"),
+    *("lessons", "hours"),
+)
+REPOSITORY = "REPO_URL"  # the variable with the address of the repository
 LINK_TO_PAGE = re.compile(r"\]\(([\w/-]+\.md)")
 Problems = list[tuple[int, str]]  # line (1-based), one Vietnamese line for the author
 
 
 def course_list(name: str, page: str, course: Course) -> str:
     """Markdown of the list that `[[course:NAME]]` asks for, its links as seen from `page`."""
-    modules = course.catalog.modules
     module = course.module_of(page)
-    if name == "written":
-        text = lists.starting_points(modules, course.cost)
-    elif name == "modules":
-        text = lists.modules_list(modules)
-    elif name == "count":
-        text = lists.counts(modules)
-    elif name == "glossary":
-        text = glossary.glossary_page(course.terms, course.term_places())
-    elif name == "changelog":
-        text = changelog.changelog_page(changelog.load(course.root))
-    elif name == "verified":
-        text = f'<span class="verified">{course.verified_line()}</span>'
-    elif name == "lessons" and module:
-        text = lists.lessons_list(module, course.cost)
-    elif name == "hours" and module:
-        text = lists.hours_line(module, course.cost)
-    else:
-        raise Refusal(f"không có danh sách «{name}»")
+    text = ""
+    if module is not None:
+        text = list_of_module(name, module, course)
+    if not text:
+        text = list_of_course(name, course)
     return relative_links(text, page)
+
+
+def list_of_module(name: str, module: Module, course: Course) -> str:
+    """A list that only a module's own page has; empty when it has none of that name."""
+    if name == "lessons":
+        return lists.lessons_list(module, course.cost)
+    if name == "hours":
+        return lists.hours_line(module, course.cost)
+    return ""
+
+
+def list_of_course(name: str, course: Course) -> str:
+    """A list that any page may ask for."""
+    modules = course.catalog.modules
+    repository = os.environ.get(REPOSITORY, "")
+    if name == "written":
+        return lists.starting_points(modules, course.cost)
+    if name == "modules":
+        return lists.modules_list(modules)
+    if name == "count":
+        return lists.counts(modules)
+    if name == "glossary":
+        return glossary.glossary_page(course.terms, course.term_places())
+    if name == "changelog":
+        return changelog.changelog_page(changelog.load(course.root))
+    if name == "verified":
+        return f'<span class="verified">{course.verified_line()}</span>'
+    if name == "clone":
+        return lists.clone(repository)
+    if name == "report":
+        return lists.report(repository)
+    raise Refusal(f"không có danh sách «{name}»")
 
 
 def relative_links(text: str, page: str) -> str:
@@ -114,7 +137,7 @@ def with_head_and_foot(page: str, markdown: str, filled: str, course: Course) ->
     it, and where its old anchors lead.
     """
     if page not in course.related:
-        return filled
+        return f"{filled}\n\n{moved_sections(page, course)}"
     # A record of another size has the script, and so the place in the strip, of the script's own.
     shown = [record for record in course.experiments(page) if not record.size]
     recipes = [recipe for recipe in course.recipes(page) if recipe.exists()]
@@ -150,7 +173,7 @@ def related_pages(page: str, course: Course) -> str:
             row += f" <small>cùng nói về {', '.join(shared)}</small>"
         rows.append(row)
     opening = '<div class="related" markdown data-search-exclude>'
-    title = "**Trang gần đây**{: .related-title }"
+    title = "**Trang liên quan**{: .related-title }"
     return "\n\n".join([opening, title, "\n".join(rows), "</div>"])
 
 

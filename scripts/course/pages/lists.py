@@ -116,13 +116,37 @@ def cost_line(cost: Cost) -> str:
 
 
 def counts(modules: list[Module]) -> str:
-    """How many lessons are written, out of how many."""
+    """How many lessons are written, out of how many, and how many modules have only a name."""
     written = 0
     lessons = 0
+    named = 0
     for module in modules:
         written += len(module.written)
         lessons += len(module.lessons)
-    return one_line(f"{written}/{lessons}")
+        named += not module.lessons
+    text = f"{written}/{lessons} bài của {len(modules) - named} mô-đun đang viết"
+    if named:
+        text += f"; {named} mô-đun khác mới có tên, chưa có danh sách bài"
+    return one_line(text)
+
+
+def clone(repository: str) -> str:
+    """The commands that open the course on one's own machine.
+
+    `repository`: its address; empty: whoever reads this has the clone already.
+    """
+    lines = ["python3 scripts/dev.py serve"]
+    if repository:
+        lines.insert(0, f"git clone {repository} khoa-hoc && cd khoa-hoc")
+    return "\n".join(["```bash", *lines, "```"])
+
+
+def report(repository: str) -> str:
+    """A sentence that says where to report a mistake."""
+    where = "ở kho mã mà bạn đã lấy khoá học về"
+    if repository:
+        where = f'<a href="{html.escape(repository)}/issues">ở trang issues của kho mã</a>'
+    return f"<span>Báo {where}.</span>"
 
 
 def related(

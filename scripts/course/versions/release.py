@@ -171,7 +171,7 @@ def deploy(clone: Path, release: Release) -> str:
         lines = done.stdout.splitlines()
         warnings = [line for line in lines if line.startswith(("WARNING", "ERROR", "error"))]
         print("\n".join(warnings or lines[-5:]), file=sys.stderr)
-        raise Refusal("bản dựng chặt không qua (xem các dòng trên); chưa có gì thay đổi.")
+        raise Refusal("bản dựng nghiêm ngặt không qua (xem các dòng trên); chưa có gì thay đổi.")
     return commit_of(clone, f"refs/heads/{BRANCH}")
 
 
