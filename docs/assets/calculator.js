@@ -1,4 +1,4 @@
-// The calculator. Models, GPUs, assumptions: read from the page.
+// Models, GPUs, assumptions: read from the page.
 {
   const form = document.querySelector(".calculator")
   const UNITS = { "%": -2, k: 3, nghìn: 3, ngàn: 3, m: 6, triệu: 6, b: 9, tỷ: 9, tỉ: 9, t: 12 }
@@ -34,30 +34,39 @@
   }
 
   const compute = () => {
-    const [n, typed, u, price] = ["n", "d", "utilisation", "price"].map((field) => parse(form[field].value))
-    const d = form.d.value ? typed : cells["models.chinchilla.ratio"].value * n
-    const gpu = `gpus.${form.gpu.value}.`
-    const flops = 6 * n * d
-    const gpu_hours = flops / (cells[gpu + "tflops"].value * 1e12 * u) / 3600
-    const kwh = (gpu_hours * cells[gpu + "watts"].value) / 1000
-    const costs = { flops, gpu_hours, usd: gpu_hours * price, kwh, ratio: d / n }
-    const good = { n: n > 0, d: d > 0, utilisation: u > 0 && u <= 1, price: price > 0 }
-    for (const field in good) form[field].ariaInvalid = !good[field]
+    const got = {}
+    for (const { name, value } of form.querySelectorAll("input")) got[name] = parse(value)
+    const { n, tflops, utilisation, price, gpus } = got
+    if (!form.d.value) got.d = cells["models.chinchilla.ratio"].value * n
+    const flops = 6 * n * got.d
+    const hours = flops / (tflops * 1e12 * utilisation) / 3600
+    const watts = cells[`gpus.${form.gpu.value}.watts`]?.value
+    const costs = { flops, days: hours / gpus / 24, usd: hours * price, kwh: (hours * watts) / 1000 }
+    Object.assign(costs, { gpu_hours: hours, ratio: got.d / n, memory: (16 * n) / 1e9 })
+    let bad
+    for (const name in got) {
+      const wrong = !(got[name] > 0) || (name == "utilisation" && got[name] > 1)
+      form[name].ariaInvalid = wrong
+      bad ||= wrong
+    }
     for (const cell of form.querySelectorAll("data")) {
-      cell.value = Object.values(good).includes(false) ? NaN : costs[cell.dataset.key]
+      cell.value = bad ? NaN : costs[cell.dataset.key]
       cell.textContent = show(+cell.value)
     }
   }
-  let timer // read out when the typing ends
-  form.oninput = ({ target }) => {
-    if (target == form.model && target.value) fill(`models.${target.value}`, "n", "d")
-    if (target == form.n || target == form.d) form.model.value = ""
+  let timer // read out when typing ends
+  form.oninput = ({ target: { name, value } }) => {
+    if (name == "model" && value) fill(`models.${value}`, "n", "d")
+    if (name == "gpu" && value) fill(`gpus.${value}`, "tflops")
+    if (/^[nd]$/.test(name)) form.model.value = ""
+    if (name == "tflops") form.gpu.value = ""
     clearTimeout(timer)
     timer = setTimeout(compute, 200)
   }
   form.gpu.value = cells["assume.gpu"].value
   form.model.value = "gpt2"
-  fill("assume", "utilisation", "price")
+  fill("assume", "utilisation", "price", "gpus")
+  fill(`gpus.${form.gpu.value}`, "tflops")
   fill("models.gpt2", "n", "d")
   compute()
   form.classList.add("ready")

@@ -1,270 +1,372 @@
-"""Làm sạch một văn bản nhỏ như làm với dữ liệu tiền huấn luyện, và chứng minh mỗi bước bỏ đúng thứ phải bỏ.
+"""Sáu việc chuẩn bị dữ liệu, thử trên văn bản cố ý làm bẩn: thứ phải bỏ có bị bỏ, thứ phải giữ còn không?
 
-    python data_preparation.py                    # tài liệu tiếng Anh có trong mọi bản Python, không cần mạng
-    python data_preparation.py --text vi          # câu tiếng Việt của các chương trình trên máy (chỉ Linux có)
-    python data_preparation.py --text bai.txt     # văn bản UTF-8 của bạn, tiếng Việt hay tiếng Anh
-    python data_preparation.py --break late       # chuẩn hoá muộn: đối chứng phải trượt; còn có leak, ascii, wide
+    cd examples && python pretraining/what-is-pretraining/data_preparation.py
 
-Tốn (cỡ mặc định): không quá 30 giây, 0,5 GiB bộ nhớ, 0,1 GiB đĩa.
-Cần: pip install tokenizers
-Mã thoát: 0 đã chứng minh; 1 trượt; 2 không bắt đầu được; 3 thiếu gói.
+Tốn (cỡ mặc định): không quá 300 giây, 1 GiB bộ nhớ, 0,1 GiB đĩa.
+Cần: pip install torch transformers tokenizers matplotlib; prepare_text.py, train_tiny.py nằm cạnh
 """
 
 # %% Chuẩn bị
-import argparse
 import hashlib
-import html
-import json
+import os
+import pydoc_data.topics
 import random
 import re
 import sys
-import zlib
-from collections import Counter
-from gettext import GNUTranslations
 from itertools import combinations
 from pathlib import Path
-from unicodedata import category, normalize
+from unicodedata import normalize
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-parser.add_argument("--text", default="python", help="python, vi, hoặc một tệp UTF-8")
-parser.add_argument("--json", type=Path, help="ghi kết quả vào tệp này")
-parser.add_argument("--break", dest="damage", choices=["late", "leak", "ascii", "wide"], help="làm sai một bước")
-args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong notebook: mọi mặc định
-try:
-    from tokenizers import ByteLevelBPETokenizer
-except ImportError as error:
-    parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install tokenizers\n")
-try:
-    if args.json and args.json.is_dir():
-        raise IsADirectoryError(f"--json {args.json} là một thư mục")
-    if args.text == "python":
-        from pydoc_data.topics import topics
+import matplotlib.pyplot as plt
 
-        pages = list(topics.values())
-    elif args.text == "vi":
-        files = sorted(Path("/usr/share/locale/vi/LC_MESSAGES").glob("*.mo"))
-        pages = ["\n\n".join(GNUTranslations(file.open("rb"))._catalog.values()) for file in files]
-    else:
-        pages = [Path(args.text).read_bytes().decode("utf-8-sig")]
-    # Cắt trang ở dòng trống đầu tiên sau 600 ký tự. Đối chứng so mọi cặp, nên chỉ lấy 1000 tài liệu.
-    docs = [(text, "") for page in pages for text in re.findall(r"(?s).{600,}?\n\s*\n|.+", page)][:1000]
-    long = [i for i, (text, _) in enumerate(docs) if len(text) > 600]
-    if len(long) < 40:
-        raise ValueError(f"cần ít nhất 40 tài liệu dài hơn 600 ký tự, có {len(long)}")
-except (ImportError, OSError, ValueError) as error:
-    parser.exit(
-        2, f"Không bắt đầu được với --text {args.text}: {error}. Hãy đưa một tệp UTF-8 từ chừng 40 nghìn ký tự.\n"
-    )
-steps = {}
+from prepare_text import (
+    BOILERPLATE,
+    EMAIL,
+    SIMILAR,
+    drop_copies,
+    drop_near_copies,
+    jaccard,
+    leaking,
+    masked,
+    modern_tones,
+    normalised,
+    reason_to_drop,
+    shingles,
+    split,
+    without_boilerplate,
+)
+from train_tiny import make_tokenizer, pack, read_documents
 
+QUICK = os.environ.get("QUICK") == "1"
+MOST = 400  # tài liệu: phần đối chiếu so mọi cặp
+if QUICK:
+    MOST = 120
+COPIED = 12  # bấy nhiêu tài liệu có bản sao, mỗi tài liệu sáu kiểu
+DIRTY = 12  # bấy nhiêu tài liệu bị chèn liên hệ, bấy nhiêu bị chèn dòng khuôn mẫu
+VOCABULARY = 2000
+CONTEXT = 256
 
-def show(step, docs, before=()):
-    """In và ghi lại còn bao nhiêu (cả số tài liệu cài vào), kèm một thứ vừa bị bỏ hay bị đổi."""
-    counts = {"documents": len(docs), "characters": sum(len(text) for text, _ in docs)}
-    steps[step] = {**counts, "planted": sum(name != "" for _, name in docs)}
-    print("{documents} tài liệu ({planted} do script cài), {characters} ký tự".format(**steps[step]))
-    for text, _ in list(Counter(before) - Counter(docs))[-1:]:
-        print(f"bỏ hay đổi, như: {text[:64]!r}")
+# Tiếng Anh: sách tra cứu có trong mọi bản Python, cắt thành tài liệu chừng 600 ký tự.
+pages = pydoc_data.topics.topics
+english = []
+for name in sorted(pages):
+    english += re.findall(r"(?s).{600,}?\n\s*\n|.+", pages[name])
+english = [document for document in english if len(document) > 600][:MOST]
 
-
-# %% Cài lỗi
-print("== Cài lỗi ==")
+# %% Làm bẩn
+print("== Làm bẩn ==")
 CLEAN = [
-    "Sáng nào bà Tư cũng dậy từ bốn giờ để nhóm bếp. Nước dùng ninh từ tối hôm trước, chỉ việc đun lại cho sôi rồi nêm "
-    "thêm chút muối. Đến năm giờ, khách quen đã ngồi kín ba cái bàn thấp kê sát vỉa hè.",
-    "Bản đồ vẽ lúc 2010-07-04 12:15 ở trạm số 3232235521, nơi chưa ai có điện thoại, cho thấy một cơn bão sắp vào bờ. "
-    "Chỗ nào các đường đẳng áp nằm sát nhau thì gió mạnh, chỗ nào chúng thưa thì gió nhẹ.",
+    "Sáng nào bà Tư cũng dậy từ bốn giờ để nhóm bếp. Nước dùng ninh từ tối hôm trước, chỉ việc đun "
+    "lại cho sôi rồi nêm thêm chút muối. Khách khoẻ, thuỷ thủ ở bến và thợ hồ hoà vào nhau, ngồi "
+    "kín ba cái bàn thấp kê sát vỉa hè.",
+    "Bản đồ vẽ lúc 2010-07-04 12:15 ở trạm số 3232235521, nơi chưa ai có điện thoại, cho thấy một "
+    "cơn bão sắp vào bờ. Chỗ nào các đường đẳng áp nằm sát nhau thì gió mạnh, chỗ nào chúng thưa "
+    "thì gió nhẹ.",
 ]
-JUNK = {"ngắn": "Đọc thêm »", "ít chữ": "| 0.12 | 3.4e-5 | 17 " * 20, "lặp": "Mua ngay!\n" * 20}
-JUNK["thứ tiếng"] = "Le marché ouvre chaque matin à six heures, quand les pêcheurs rentrent au port. " * 2
-CONTACT = "Liên hệ: lan.tran@example.com · 0200 345 678 · +84 200 345 6789\n"  # người bịa, số bịa
+JUNK = {
+    "ngắn": "Đọc thêm »",
+    "ít chữ": "| 0.12 | 3.4e-5 | 17 " * 20,
+    "lặp": "Mua ngay!\n" * 20,
+    "thứ tiếng": "Le marché ouvre chaque matin, quand les pêcheurs rentrent au port. " * 3,
+}
+CONTACT = "Liên hệ: lan.tran@example.com · 0200 345 678 · (+84) 200 345 678\n"  # người bịa, số bịa
 NOISE = "This site uses cookies. Accept all cookies?\nĐăng nhập để bình luận\n"
-picked = random.Random(0).sample(long, 36)
-for i, line in zip(picked, [CONTACT] * 12 + [NOISE] * 12, strict=False):
-    docs[i] = (line + docs[i][0], "")
-originals = [(docs[i][0], f"en{i}") for i in picked[24:]] + [(text, f"vi{i}") for i, text in enumerate(CLEAN)]
-docs = [(text, f"en{i}" if i in picked[24:] else "") for i, (text, _) in enumerate(docs)] + originals[12:]
-for text, name in originals:  # bản sao mang tên của bản gốc; chỉ phần đối chứng nhìn tên
-    copies = [text, text.replace(" ", " xem thêm: ", 1), text.replace(" ", "\u00a0", 5).replace("a", "a\u200b", 5)]
-    copies += [normalize("NFD", text), text.encode("ascii", "xmlcharrefreplace").decode()]
-    docs += [(copy, name) for copy in copies]
-docs += [(text.strip(), "rác") for text in JUNK.values()]
-show("raw", docs)
-
-# %% Chuẩn hoá
-print("\n== Chuẩn hoá ==")
 
 
-def normalise(text):
-    """Một nội dung, một cách viết."""
-    text = normalize("NFC", html.unescape(text))  # &#7879; thành ệ; e và hai dấu rời cũng thành ệ
-    text = re.sub(r"(?<=\S)[^\S\n]+", " ", text)  # khoảng trắng lạ thành dấu cách; giữ thụt đầu dòng của mã
-    # Cc: ký tự điều khiển; Cf: ký tự vô hình. Bỏ Cf thì hỏng emoji ghép và vài chữ viết khác: ở đây chấp nhận.
-    return "".join(c for c in text if c == "\n" or category(c) not in ("Cc", "Cf")).strip()
+def old_tones(text):
+    """Đặt dấu thanh kiểu cũ: «hoà» thành «hòa», «khoẻ» thành «khỏe», «thuỷ» thành «thủy»."""
+    marks = "\u0300\u0301\u0303\u0309\u0323"
+    text = normalize("NFD", text)
+    text = re.sub(rf"([oO])([aeAE])([{marks}])(?!\w)", r"\1\3\2", text)
+    text = re.sub(rf"(?<![qQ])([uU])([yY])([{marks}])(?!\w)", r"\1\3\2", text)
+    return normalize("NFC", text)
 
 
-raw, late = docs, args.damage == "late"
-docs = docs if late else [(normalise(text), name) for text, name in docs]
-show("normalised", docs, raw)
-uncleaned = docs
-
-# %% Bỏ bản trùng hệt
-print("\n== Bỏ bản trùng hệt ==")
-first = {}
-for text, name in docs:
-    first.setdefault(hashlib.sha256(text.encode()).digest(), (text, name))
-docs = list(first.values())
-show("exact", docs, uncleaned)
-
-# %% Bỏ bản gần trùng
-print("\n== Bỏ bản gần trùng ==")
-rng, prime = random.Random(0), 4294967311
-HASHES = [(rng.randrange(1, prime), rng.randrange(prime)) for _ in range(112)]
+def copies_of(text):
+    """Sáu bản sao của một tài liệu, như ngoài đời hay gặp."""
+    return {
+        "y hệt": text,
+        "thêm vài từ": text.replace(" ", " xem thêm: ", 1),
+        "dấu cách lạ, ký tự vô hình": text.replace(" ", "\u00a0", 5).replace("a", "a\u200b", 5),
+        "NFD": normalize("NFD", text),
+        "mã HTML": text.encode("ascii", "xmlcharrefreplace").decode(),
+        "dấu thanh kiểu cũ": old_tones(text),
+    }
 
 
-def shingles(text, size=5):
-    """Tập mọi dãy năm từ liền nhau."""
-    words = re.findall(r"\w+", text.lower())
-    return {" ".join(words[i : i + size]) for i in range(max(1, len(words) - size + 1))}
+order = random.Random(0)
+places = order.sample(range(len(english)), 2 * DIRTY + COPIED)
+for place in places[:DIRTY]:
+    english[place] = CONTACT + english[place]
+for place in places[DIRTY : 2 * DIRTY]:
+    english[place] = NOISE + english[place]
+originals = [english[place] for place in places[2 * DIRTY :]] + CLEAN
+dirty = english + CLEAN + list(JUNK.values())
+for original in originals:
+    dirty += copies_of(original).values()
+print(f"{len(english)} tài liệu tiếng Anh, {len(CLEAN)} tiếng Việt")
+print(f"cài thêm {len(originals) * 6} bản sao và {len(JUNK)} mẩu rác")
+
+# %% Dây chuyền
+print("\n== Dây chuyền ==")
 
 
-def jaccard(a, b):
-    """Phần chung chia cho phần hợp của hai tập."""
-    return (common := len(a & b)) / (len(a) + len(b) - common)
+def normalise_all(documents):
+    return [normalised(document) for document in documents]
 
 
-kept, buckets, compared, unique = [], {}, 0, docs
-for doc in docs:
-    grams = shingles(doc[0])
-    codes = [zlib.crc32(gram.encode()) for gram in grams]
-    signature = [min((a * code + b) % prime for code in codes) for a, b in HASHES]  # MinHash: 112 số
-    bands = [(i, *signature[i : i + 4]) for i in range(0, 112, 4)]  # cắt thành 28 dải, mỗi dải 4 số
-    rivals = {i for band in bands for i in buckets.get(band, ())}  # chỉ so với bản có chung ít nhất một dải
-    compared += len(rivals)
-    if all(jaccard(grams, kept[i][0]) < 0.75 for i in rivals):
-        for band in bands:
-            buckets.setdefault(band, []).append(len(kept))
-        kept.append((grams, doc))
-docs, pairs = [doc for _, doc in kept], len(docs) * (len(docs) - 1) // 2
-show("near", docs, unique)
-print(f"đã so {compared} cặp trong {pairs} cặp có thể")
-
-# %% Lọc
-print("\n== Lọc ==")
-COMMON = {"the", "of", "to", "and", "in", "is", "a", "for", "that", "be", "are", "it"}
-BOILERPLATE = re.compile(r"^.*(?:uses cookies|đăng nhập để).*\n?", re.IGNORECASE | re.MULTILINE)
-LETTERS = r"[a-zA-Z]+" if args.damage == "ascii" else r"[^\W\d_]+"
+def drop_boilerplate(documents):
+    return [without_boilerplate(document) for document in documents]
 
 
-def fault(text):
-    """Lý do bỏ một tài liệu; chuỗi rỗng là giữ."""
-    words, lines = re.findall(r"\w+", text), [line for line in text.splitlines() if line.strip()]
-    spelled = sum(re.fullmatch(LETTERS, word) is not None for word in words)
-    vietnamese = sum(re.search(r"[ăđơưĂĐƠƯ\u1ea0-\u1ef9]", word) is not None for word in words)
-    english = sum(word.lower() in COMMON for word in words)
-    if len(text) < 150:
-        return "ngắn"
-    if spelled < 0.7 * len(words):
-        return "ít chữ"
-    if len(set(lines)) < 0.7 * len(lines):
-        return "lặp"
-    return "thứ tiếng" if vietnamese < 0.3 * len(words) and english < 0.05 * len(words) else ""
+def drop_bad(documents):
+    return [document for document in documents if not reason_to_drop(document)]
 
 
-if late:
-    docs = [(normalise(text), name) for text, name in docs]
-docs = [(BOILERPLATE.sub("", text), name) for text, name in docs]
-faults = [fault(text) for text, _ in docs]
-dropped = Counter(faults)
-filtered = [doc for doc, reason in zip(docs, faults, strict=True) if not reason]
-show("filtered", filtered, docs)
-print("bỏ vì:", ", ".join(f"{reason} {dropped[reason]}" for reason in JUNK))
+def drop_near(documents):
+    return drop_near_copies(documents)[0]
 
-# %% Che dữ liệu cá nhân
-print("\n== Che dữ liệu cá nhân ==")
-EMAIL = r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-PHONE = r"(?<![\w.])(?:\+84[ .-]?|0)[235789]\d{1,2}(?:[ .-]?\d{3,4}){2}(?!\d)"  # dạng số ở Việt Nam
-if args.damage == "wide":
-    PHONE = r"\d[\d .:-]{7,}\d"
-docs = [(re.sub(PHONE, "<số>", re.sub(EMAIL, "<e-mail>", text)), name) for text, name in filtered]
-masked = sum(old != new for old, new in zip(filtered, docs, strict=True))
-show("masked", docs, filtered)
+
+def mask_all(documents):
+    return [masked(document) for document in documents]
+
+
+STEPS = [normalise_all, drop_boilerplate, drop_bad, drop_copies, drop_near, mask_all]
+NAMES = {
+    "normalise_all": "chuẩn hoá",
+    "drop_boilerplate": "bỏ dòng khuôn mẫu",
+    "drop_bad": "lọc",
+    "drop_copies": "bỏ bản trùng hệt",
+    "drop_near": "bỏ bản gần trùng",
+    "mask_all": "che dữ liệu cá nhân",
+}
+documents = dirty
+left = {"thô": len(dirty)}
+before_near = []
+for step in STEPS:
+    if step is drop_near:
+        before_near = documents
+    documents = step(documents)
+    left[NAMES[step.__name__]] = len(documents)
+    print(f"{NAMES[step.__name__]:<22} còn {len(documents)} tài liệu")
+_, compared = drop_near_copies(before_near)
+pairs = len(before_near) * (len(before_near) - 1) // 2
+print(f"gần trùng: đã so {compared} cặp trong {pairs} cặp có thể")
 
 # %% Chia
 print("\n== Chia ==")
-
-
-def split(docs):
-    """Phần huấn luyện, phần kiểm thử, và tài liệu kiểm thử chung 13 từ liền nhau với phần huấn luyện."""
-    mixed = random.Random(0).sample(docs, len(docs))
-    train, test = mixed[len(docs) // 10 :], mixed[: len(docs) // 10]
-    known = set().union(*(shingles(text, 13) for text, _ in train))
-    return train, test, [doc for doc in test if shingles(doc[0], 13) & known]
-
-
 leaks = {}
-for key, label, part in (("before", "trước khi làm sạch", uncleaned), ("after", "sau khi làm sạch", docs)):
-    train, test, leaking = split(part)
-    leaks[key] = {"test": len(test), "leaking": len(leaking)}
-    print(f"{label}: {len(leaking)} trong {len(test)} tài liệu kiểm thử bị lộ")
-if args.damage != "leak":
-    test = [doc for doc in test if doc not in leaking]
-show("train", train)
-show("test", test)
+for name, part in (("before", normalise_all(dirty)), ("after", documents)):
+    train, test = split(part)
+    leaks[name] = {"test": len(test), "leaking": len(leaking(train, test))}
+train, test = split(documents)
+lost = leaking(train, test)
+test = [document for document in test if document not in lost]
+print(f"chia khi chưa làm sạch: {leaks['before']['leaking']} trong", end=" ")
+print(f"{leaks['before']['test']} tài liệu kiểm thử bị lộ")
+print(f"chia khi đã làm sạch: {leaks['after']['leaking']} trong {leaks['after']['test']}")
+print(f"bỏ chúng: còn {len(test)} tài liệu kiểm thử")
+
+# %% Một chữ, nhiều cách viết
+print("\n== Một chữ, nhiều cách viết ==")
+prose = read_documents(Path("data/course_prose.txt"))  # văn xuôi tiếng Việt của khoá học
+vietnamese_train = [document for place, document in enumerate(prose) if place % 10 != 9]
+vietnamese_test = prose[9::10]
+tokenizers = {
+    "english": make_tokenizer(train, VOCABULARY),
+    "vietnamese": make_tokenizer(vietnamese_train, VOCABULARY),
+}
+forms = {}
+for name, word in (("new", "hoà"), ("old", "hòa"), ("nfd", normalize("NFD", "hoà"))):
+    ids = tokenizers["vietnamese"](word)["input_ids"]
+    forms[name] = {"characters": len(word), "bytes": len(word.encode()), "tokens": len(ids)}
+    print(f"{word!a:<22} {len(word)} ký tự, {len(word.encode())} byte, {len(ids)} token")
+same_unicode = normalize("NFKC", "hoà") == normalize("NFKC", "hòa")
+print(f"NFC, NFKC đưa «hoà» và «hòa» về một? {'có' if same_unicode else 'không'}")
+print(f"modern_tones đưa về một? {'có' if modern_tones('hòa') == 'hoà' else 'không'}")
+alike = {}
+for name, copy in copies_of(CLEAN[0]).items():
+    raw = jaccard(shingles(copy), shingles(CLEAN[0]))
+    clean = jaccard(shingles(normalised(copy)), shingles(normalised(CLEAN[0])))
+    alike[name] = {"raw": raw, "normalised": clean}
+    print(f"{name:<28} Jaccard {raw:.2f} → chuẩn hoá {clean:.2f}")
 
 # %% Cắt token
 print("\n== Cắt token ==")
-tokenizer = ByteLevelBPETokenizer()
-tokenizer.train_from_iterator([text for text, _ in train], vocab_size=2000, show_progress=False)  # chỉ phần huấn luyện
-tokens, same = {}, True
-named = {
-    "train": ("huấn luyện", train),
-    "test": ("kiểm thử", test),
-    "vietnamese": ("hai đoạn tiếng Việt", originals[12:]),
-}
-for key, (label, part) in named.items():
-    encoded = [tokenizer.encode(text).ids for text, _ in part]
-    same = same and [tokenizer.decode(ids) for ids in encoded] == [text for text, _ in part]
-    tokens[key] = {"tokens": sum(map(len, encoded)), "words": sum(len(text.split()) for text, _ in part)}
-    print(f"{label}: {tokens[key]['tokens']} token cho {tokens[key]['words']} từ")
+fertility = {}
+print(f"{'tokenizer học từ':<20}{'đọc':<12}{'token mỗi chữ':>15}{'byte mỗi token':>16}")
+for learned, tokenizer in tokenizers.items():
+    fertility[learned] = {}
+    for read, texts in (("english", test), ("vietnamese", vietnamese_test)):
+        tokens = sum(len(tokenizer(text)["input_ids"]) for text in texts)
+        words = sum(len(text.split()) for text in texts)  # tiếng Việt: mỗi chữ là một tiếng
+        size = sum(len(text.encode()) for text in texts)
+        row = {"per_word": tokens / words, "bytes_per_token": size / tokens}
+        fertility[learned][read] = row
+        print(f"{learned:<20}{read:<12}{row['per_word']:>15.2f}{row['bytes_per_token']:>16.2f}")
 
-# %% Một chữ, hai cách viết
-print("\n== Một chữ, hai cách viết ==")
-forms = {}
-for form in ("NFC", "NFD"):
-    word, text = normalize(form, "Việt"), normalize(form, CLEAN[0])
-    ids = tokenizer.encode(word).ids
-    forms[form] = {"characters": len(word), "bytes": len(word.encode()), "tokens": len(ids)}
-    forms[form]["jaccard"] = jaccard(shingles(text), shingles(CLEAN[0]))
-    print(f"{form}: {word!a}, {len(word)} ký tự, {len(word.encode())} byte, token {ids}")
-print(f"cùng một đoạn, hai cách viết: Jaccard {forms['NFD']['jaccard']:.2f}")
-
-# %% Đối chứng
-print("\n== Đối chứng ==")
-texts, left = [text for text, _ in docs], Counter(name for _, name in docs if name)
-most = max(left.values(), default=0)
-spans = [set().union(*(shingles(text, 13) for text, _ in part)) for part in (train, test)]
-reasons = all(fault(normalise(text)) == reason for reason, text in JUNK.items())
-near = any(jaccard(a, b) >= 0.75 for (a, _), (b, _) in combinations(kept, 2))
-noisy = any(line in text for text in texts for line in NOISE.splitlines())
-checks = {
-    "copies": (f"mỗi bản gốc còn nhiều nhất {most} bản", most == 1),
-    "pairs": ("so mọi cặp: MinHash không sót cặp gần trùng nào", not near),
-    "junk": ("mỗi loại rác bị bỏ, đúng lý do", reasons and not left["rác"]),
-    "boilerplate": ("không còn dòng khuôn mẫu đã cài", not noisy),
-    "private": ("không còn e-mail, số điện thoại đã cài", not re.search(r"lan\.tran|345 678", " ".join(texts))),
-    "clean": ("hai đoạn tiếng Việt sạch còn nguyên từng chữ", all(text in texts for text in CLEAN)),
-    "leak": ("kiểm thử và huấn luyện không chung 13 từ liền nhau", not spans[0] & spans[1]),
-    "round_trip": ("token đổi ngược ra đúng văn bản", same),
+# %% Ghép dãy
+print("\n== Ghép dãy ==")
+tokenizer = tokenizers["english"]
+packed = pack(train, tokenizer)
+lengths = [len(tokenizer(document)["input_ids"]) + 1 for document in train]  # 1: token kết thúc
+rows = 0
+for length in lengths:
+    rows += -(-length // CONTEXT)  # chia, làm tròn lên
+padded = rows * CONTEXT
+packing = {
+    "documents": len(train),
+    "tokens": len(packed),
+    "ends": int((packed == tokenizer.eos_token_id).sum()),
+    "padded_rows": rows,
+    "packed_rows": len(packed) // CONTEXT,
+    "padding_share": 1 - len(packed) / padded,
 }
-print(*(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}" for text, passed in checks.values()), sep="\n")
-verdict = {name: passed for name, (_, passed) in checks.items()}
-if args.json:
-    exact = {"checks": verdict, "steps": steps, "compared": compared, "pairs": pairs, "masked": masked, "most": most}
-    exact |= {"dropped": dict(zip(("short", "letters", "repeated", "language"), map(dropped.get, JUNK), strict=True))}
-    exact |= {"leaks": leaks, "tokens": tokens, "forms": forms}
-    digest = hashlib.sha256("\n\n".join(pages).encode()).hexdigest()
-    args.json.write_text(json.dumps({"exact": exact, "data_sha256": digest}), encoding="utf-8")
-if not all(verdict.values()):
-    parser.exit(1, "TRƯỢT: dữ liệu chưa sạch, hoặc mất thứ phải giữ.\n")
-print("ĐÃ CHỨNG MINH: lỗi cài vào đã bị bỏ, thứ sạch còn nguyên.")
+print(f"{len(train)} tài liệu, {len(packed)} token, {packing['ends']} token kết thúc")
+print(f"mỗi tài liệu một dãy {CONTEXT} token, đệm cho đầy: {rows} dãy,", end=" ")
+print(f"{packing['padding_share']:.0%} là đệm")
+print(f"ghép nối nhau: {packing['packed_rows']} dãy, không đệm")
+
+# %% Làm sai
+print("\n== Làm sai ==")
+
+
+def verdicts_of(documents, train, test):
+    """Bảy điều phải đúng với dữ liệu đã làm sạch."""
+    known = [shingles(document) for document in documents]
+    copies = 0
+    for original in originals:
+        target = shingles(masked(normalised(without_boilerplate(original))))
+        found = sum(jaccard(target, parts) >= SIMILAR for parts in known)
+        copies = max(copies, found)
+    near = sum(jaccard(a, b) >= SIMILAR for a, b in combinations(known, 2))
+    text = "\n".join(documents)
+    return {
+        "copies": copies == 1,
+        "near": near == 0,
+        "junk": not any(junk.strip() in text for junk in JUNK.values()),
+        "boilerplate": not BOILERPLATE.search(text),
+        "private": not EMAIL.search(text) and "345 678" not in text,
+        "clean": all(clean in text for clean in CLEAN),
+        "leak": not leaking(train, test),
+    }
+
+
+def only_ascii(documents):
+    """Sai: coi chữ cái là a-z."""
+    kept = []
+    for document in drop_bad(documents):
+        words = re.findall(r"\w+", document)
+        if sum(bool(re.fullmatch("[a-zA-Z]+", word)) for word in words) >= 0.7 * len(words):
+            kept.append(document)
+    return kept
+
+
+def mask_every_number(documents):
+    """Sai: coi mọi dãy chữ số dài là số điện thoại."""
+    return [re.sub(r"\d[\d .:-]{7,}\d", "<số>", document) for document in mask_all(documents)]
+
+
+def replaced(old, *new):
+    """Dây chuyền với một bước đổi thành bước khác, hay bỏ hẳn."""
+    place = STEPS.index(old)
+    return [*STEPS[:place], *new, *STEPS[place + 1 :]]
+
+
+WAYS = {
+    "đúng": STEPS,
+    "chuẩn hoá sau khi khử trùng lặp": [*replaced(normalise_all), normalise_all],
+    "không khử gần trùng": replaced(drop_near),
+    "không lọc": replaced(drop_bad),
+    "không bỏ dòng khuôn mẫu": replaced(drop_boilerplate),
+    "không che": replaced(mask_all),
+    "chữ cái là a-z": replaced(drop_bad, only_ascii),
+    "che mọi dãy số": replaced(mask_all, mask_every_number),
+    "không so hai phần": STEPS,
+}
+SHORT = {
+    "copies": "sao",
+    "near": "gần trùng",
+    "junk": "rác",
+    "boilerplate": "khuôn mẫu",
+    "private": "riêng tư",
+    "clean": "giữ sạch",
+    "leak": "lộ",
+}
+print(f"{'':<32}" + "".join(f"{word:>11}" for word in SHORT.values()))
+verdicts = {}
+for way, steps in WAYS.items():
+    result = dirty
+    for step in steps:
+        result = step(result)
+    train_part, test_part = split(result)
+    if way != "không so hai phần":
+        lost = leaking(train_part, test_part)
+        test_part = [document for document in test_part if document not in lost]
+    verdicts[way] = verdicts_of(result, train_part, test_part)
+    words = ["đạt" if passed else "TRƯỢT" for passed in verdicts[way].values()]
+    print(f"{way:<32}" + "".join(f"{word:>11}" for word in words))
+
+# %% Đối chiếu
+print("\n== Đối chiếu ==")
+checks = {}
+
+
+def report(name, passed, text):
+    verdict = "ĐẠT" if passed else "TRƯỢT"
+    print(f"{verdict:<5}  {text}")
+    checks[name] = passed
+
+
+right = verdicts.pop("đúng")
+report("right", all(right.values()), "dây chuyền đúng: cả bảy điều đạt")
+caught = all(not all(row.values()) for row in verdicts.values())
+report("caught", caught, "tám cách làm sai: cách nào cũng bị ít nhất một điều phát hiện")
+falls = all(any(not row[name] for row in verdicts.values()) for name in right)
+report("falls", falls, "điều nào cũng trượt ở ít nhất một cách làm sai")
+reasons = all(reason_to_drop(normalised(text)) == reason for reason, text in JUNK.items())
+report("reasons", reasons, "mỗi loại rác bị bỏ đúng lý do")
+round_trip = all(tokenizer.decode(tokenizer(text)["input_ids"]) == text for text in CLEAN)
+report("round_trip", round_trip, "token đổi ngược ra đúng văn bản, kể cả tiếng Việt")
+half = fertility["vietnamese"]["vietnamese"]["per_word"]
+report(
+    "fertility",
+    half < 0.6 * fertility["english"]["vietnamese"]["per_word"],
+    "tokenizer tiếng Việt tốn ít token hơn hẳn",
+)
+
+# %% Kết quả
+slugs = ["late", "no_near", "no_filter", "no_boilerplate", "no_mask", "ascii", "wide", "no_leak"]
+results = {
+    "exact": {
+        "checks": checks,
+        "ways": dict(zip(slugs, verdicts.values(), strict=True)),
+        "left": dict(zip(["raw", *NAMES], left.values(), strict=True)),
+        "planted": len(originals) * 6 + len(JUNK),
+        "compared": compared,
+        "pairs": pairs,
+        "leaks": leaks,
+        "forms": forms,
+        "alike": dict(
+            zip(["same", "words", "invisible", "nfd", "html", "tones"], alike.values(), strict=True)
+        ),
+        "fertility": fertility,
+        "packing": packing,
+        "context": CONTEXT,
+    },
+    # Python khác bản thì sách tra cứu khác: khi đó chỉ so khoá.
+    "data_sha256": hashlib.sha256("\n".join(dirty + prose).encode()).hexdigest(),
+}
+if not all(checks.values()):
+    sys.exit("TRƯỢT: dữ liệu chưa sạch, hoặc mất thứ phải giữ.")
+
+# %% Vẽ
+figure, axes = plt.subplots(figsize=(5.2, 2.6))
+axes.barh(range(len(left)), left.values(), color="C0")
+for place, count in enumerate(left.values()):
+    axes.annotate(str(count), (count, place), (4, -4), textcoords="offset points")
+axes.set_yticks(range(len(left)), left)
+axes.invert_yaxis()
+axes.set_xlim(0, max(left.values()) * 1.15)
+axes.set_xlabel("tài liệu còn lại sau mỗi việc")
+figure.savefig("data_preparation.svg")

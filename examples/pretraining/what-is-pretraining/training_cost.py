@@ -1,149 +1,334 @@
-"""Tính một lần tiền huấn luyện tốn bao nhiêu phép tính, giờ GPU, tiền và điện, rồi so với số đã công bố.
+"""Một lần tiền huấn luyện tốn bao nhiêu: công thức, số đếm được, số đã công bố, và chỗ đoán sai.
 
-    python training_cost.py                               # các mô hình có số công bố
-    python training_cost.py --model 1e9,20e9              # mô hình của bạn: N tham số, D token (bỏ D: lấy 20N)
-    python training_cost.py --gpu A100 --assume 0.3,1.5   # GPU khác; hiệu suất, giá USD một giờ GPU
-    python training_cost.py --break total                 # tính sai một chỗ: đối chứng phải trượt
+    python training_cost.py
 
-Tốn (cỡ mặc định): không quá 5 giây, 0,1 GiB bộ nhớ, 0,01 GiB đĩa.
-Cần: chỉ Python, không gói nào.
-Mã thoát: 0 đã chứng minh; 1 trượt; 2 không bắt đầu được.
+Tốn (cỡ mặc định): không quá 120 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
+Cần: pip install torch transformers tokenizers matplotlib; estimate_cost.py, train_tiny.py nằm cạnh
 """
 
 # %% Chuẩn bị
-import argparse
-import json
+import os
 import sys
-from pathlib import Path
+import time
 
-GPUS = {  # sức tính 16 bit, ma trận đặc: PyTorch Lightning, fabric/utilities/throughput.py; NVIDIA in H100 gấp đôi
-    "H100": {"name": "H100 SXM", "tflops": 1979 / 2, "watts": 700},  # 700 W: thẻ mô hình Llama 3.1 của Meta
-    "A100": {"name": "A100 SXM", "tflops": 312.0, "watts": 400},
-    "T4": {"name": "T4", "tflops": 65.0, "watts": 70},
-}
-TINY = 2000 * 128 + 64 * 128 + 3 * (12 * 128**2 + 13 * 128) + 2 * 128  # từ vựng, vị trí, 3 khối, LayerNorm cuối
-MODELS = {  # N tham số, D token
-    "tiny": {"name": "TinyGPT", "n": TINY, "d": 200 * 16 * 64},  # 200 bước, mỗi bước 16 đoạn 64 token
-    "gpt2": {"name": "GPT-2 124M", "n": 124e6, "d": 10e9},  # karpathy/llm.c, scripts/run_gpt2_124M.sh
-    "gpt3": {"name": "GPT-3", "n": 175e9, "d": 300e9},  # arXiv:2005.14165, tóm tắt và bảng 2.1
-    "chinchilla": {"name": "Chinchilla", "n": 70e9, "d": 1.4e12},  # arXiv:2203.15556, tóm tắt và mục 4
-    "llama": {"name": "Llama 3.1 405B", "n": 405e9, "d": 15.6e12},  # arXiv:2407.21783, mục 1
-    "deepseek": {"name": "DeepSeek-V3", "n": 37e9, "d": 14.8e12},  # arXiv:2412.19437, tóm tắt: 37 trong 671 tỷ tham số
-}
-KNOWN = {  # số công bố: phép tính, và giờ của loại GPU đã dùng
-    "gpt2": {"gpu": "A100", "gpu_hours": 18_865 * 0.3 * 8 / 3600},  # cùng tệp: bước, giây một bước, số GPU
-    "gpt3": {"flops": 3.14e23},  # arXiv:2005.14165, bảng D.1
-    "chinchilla": {"flops": 5.76e23},  # arXiv:2203.15556, hình 2: bằng lượng tính toán của Gopher
-    "llama": {"flops": 3.8e25, "gpu": "H100", "gpu_hours": 30.84e6},  # mục 1; thẻ mô hình, meta-llama/llama-models
-    "deepseek": {"gpu": "H100", "gpu_hours": 2.664e6, "total": 671e9},  # bảng 1, tiền huấn luyện; H800, tính như H100
-}
-BILL = {"gpu_hours": 2.788e6, "price": 2.0, "usd": 5.576e6}  # DeepSeek-V3, bảng 1: cả lần huấn luyện, giá giả định
-ASSUME = {"gpu": "H100", "utilisation": 0.4, "price": BILL["price"]}  # của bạn để đổi; giá: USD một giờ GPU
+import matplotlib.pyplot as plt
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import GPT2Config, GPT2LMHeadModel
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-parser.add_argument("--model", metavar="N[,D]", help="mô hình của bạn, ví dụ 1e9,20e9")
-parser.add_argument("--gpu", choices=GPUS, default=ASSUME["gpu"], help="GPU để quy ra giờ")
-parser.add_argument("--assume", metavar="HIỆU_SUẤT,GIÁ", default="0.4,2", help="mặc định 0.4,2")
-parser.add_argument("--json", type=Path, help="ghi kết quả vào tệp này")
-parser.add_argument("--break", dest="damage", choices=["forward", "total", "sparse", "seconds"])
-args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong notebook: mọi mặc định
-if args.json and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):
-    parser.exit(2, f"Không ghi được --json {args.json}: hãy chọn một tệp trong thư mục có sẵn.\n")
-try:
-    utilisation, price = map(float, args.assume.split(","))
-    sizes = [float(size) for size in (args.model or "1").split(",")]
-    n, d = sizes if len(sizes) == 2 else (*sizes, 20 * sizes[0])  # không có D: tỉ lệ của Chinchilla
-    if not (0 < utilisation <= 1 and all(0 < x < 1e300 for x in (price, n, d, 6 * n * d))):
-        raise ValueError
-except ValueError:
-    parser.exit(2, "--model cần N hoặc N,D dương, --assume cần hiệu suất trong (0, 1] và giá dương; ví dụ 1e9,20e9\n")
-if args.model:
-    MODELS["yours"] = {"name": "của bạn", "n": n, "d": d}
-PER_PARAMETER = 2 if args.damage == "forward" else 6  # xuôi 2, ngược 4; phá: quên lượt ngược
-HOUR = 1 if args.damage == "seconds" else 3600  # phá: quên đổi giây ra giờ
-GPUS["H100"]["tflops"] *= 2 if args.damage == "sparse" else 1  # phá: lấy số của ma trận thưa
-MODELS["deepseek"]["n"] = KNOWN["deepseek"]["total"] if args.damage == "total" else 37e9  # phá: đếm cả phần không dùng
+from estimate_cost import (
+    BYTES_PER_TOKEN,
+    TOKENS_PER_PARAMETER,
+    days,
+    energy_kwh,
+    gpu_hours,
+    memory_bytes,
+    parameters_for,
+    tokens_in,
+    training_flops,
+)
+from train_tiny import BATCH, CONTEXT, loss_of, new_model, train_step
+
+QUICK = os.environ.get("QUICK") == "1"
+STEPS = 10  # bước học để bấm giờ
+SIDE = 1024  # cạnh của hai ma trận để đo máy này nhân nhanh tới đâu
+if QUICK:
+    STEPS = 2
+    SIDE = 256
+
+torch.set_num_threads(1)
+
+# TFLOP/s: số 16 bit, ma trận đặc. NVIDIA in cho H100, B200 số của ma trận thưa, gấp đôi.
+GPUS = {
+    "B200": {"name": "B200", "tflops": 2250, "watts": 1000, "gigabytes": 192},
+    "H100": {"name": "H100 SXM", "tflops": 1979 / 2, "watts": 700, "gigabytes": 80},
+    "A100": {"name": "A100 SXM", "tflops": 312, "watts": 400, "gigabytes": 80},
+    "T4": {"name": "T4", "tflops": 65, "watts": 70, "gigabytes": 16},
+}
+# N: tham số mà mỗi token đi qua; D: token. Nguồn đứng cạnh từng dòng.
+MODELS = {
+    "gpt2": {"name": "GPT-2 124M", "n": 124e6, "d": 10e9},  # karpathy/llm.c, run_gpt2_124M.sh
+    "phogpt": {"name": "PhoGPT-4B", "n": 3.7e9, "d": 204e9},  # README: 102 tỷ token, hai lượt
+    "llama8": {"name": "Llama 3.1 8B", "n": 8e9, "d": 15e12},  # thẻ mô hình: 15T+
+    "chinchilla": {"name": "Chinchilla", "n": 70e9, "d": 1.4e12},  # arXiv:2203.15556
+    "llama70": {"name": "Llama 3.1 70B", "n": 70e9, "d": 15e12},  # thẻ mô hình: 15T+
+    "gpt3": {"name": "GPT-3", "n": 175e9, "d": 300e9},  # arXiv:2005.14165
+    "deepseek": {"name": "DeepSeek-V3", "n": 37e9, "d": 14.8e12},  # arXiv:2412.19437
+    "llama": {"name": "Llama 3.1 405B", "n": 405e9, "d": 15.6e12},  # arXiv:2407.21783
+}
+DEEPSEEK_TOTAL = 671e9  # mọi tham số; mỗi token chỉ đi qua 37 tỷ
+# Số phép tính đã công bố.
+PUBLISHED_FLOPS = {"gpt3": 3.14e23, "chinchilla": 5.76e23, "llama": 3.8e25}
+# Giờ GPU đã công bố. GPT-2: 18.865 bước, chừng 0,3 giây một bước, 8 GPU A100 (cùng tệp).
+# DeepSeek-V3: chỉ tiền huấn luyện, trên H800, ở đây tính như H100.
+PUBLISHED_HOURS = {
+    "gpt2": ("A100", 18_865 * 0.3 * 8 / 3600),
+    "deepseek": ("H100", 2.664e6),
+    "llama": ("H100", 30.84e6),
+}
+# Không nhìn tới khi chọn UTILISATION: để thử xem con số ấy có đoán được mô hình khác không.
+HELD_OUT_HOURS = {"llama8": ("H100", 1.46e6), "llama70": ("H100", 7.0e6)}
+# DeepSeek-V3, bảng chi phí: nghìn giờ GPU của từng giai đoạn.
+STAGES = {"pretraining": 2664, "context": 119, "posttraining": 5}
+ASSUME = {"gpu": "H100", "utilisation": 0.4, "price": 2.0, "gpus": 8}
+CORPUS_MB = 50
 
 # %% Đếm phép tính
 print("== Đếm phép tính ==")
-counted = 0
 
 
-def dot(u, v):
-    """Tích vô hướng, đếm từng phép nhân và từng phép cộng."""
-    global counted
-    total = 0
-    for a, b in zip(u, v, strict=True):
-        total, counted = total + a * b, counted + 2
-    return total
+def counted_flops(model):
+    """Phép tính thật mỗi token của một lượt xuôi rồi ngược, do PyTorch đếm."""
+    # eager: bộ đếm thấy từng phép nhân ma trận trong attention.
+    model.config._attn_implementation = "eager"
+    inputs = torch.randint(model.config.vocab_size, (BATCH, CONTEXT))
+    labels = torch.randint(model.config.vocab_size, (BATCH, CONTEXT))
+    with FlopCounterMode(display=False) as counter:
+        loss_of(model, inputs, labels).backward()
+    return counter.get_total_flops() / inputs.numel()
 
 
-W = [[1, -2, 3, 4], [5, 6, -7, 8], [9, -1, 2, 3]]  # một lớp tuyến tính, 12 tham số
-X = [[1, 2, 3, 4], [2, 3, 5, 7]]  # 2 token
-Y = [[dot(row, x) for row in W] for x in X]  # xuôi
-forward = counted
-dY = Y  # gradient từ lớp sau về, nếu loss là nửa tổng bình phương của Y
-dX = [[dot(dy, column) for column in zip(*W, strict=True)] for dy in dY]  # ngược: gradient cho lớp trước
-dW = [[dot(dy, x) for x in zip(*X, strict=True)] for dy in zip(*dY, strict=True)]  # ngược: gradient của tham số
-each = {"forward": forward / (12 * 2), "backward": (counted - forward) / (12 * 2)}  # một tham số, một token
-print(f"{counted} phép tính; mỗi tham số, mỗi token: xuôi {each['forward']:g}, ngược {each['backward']:g}")
+layer = torch.nn.Linear(128, 512, bias=False)
+with FlopCounterMode(display=False) as counter:
+    output = layer(torch.randn(10, 128, requires_grad=True))
+forward = counter.get_total_flops()
+with FlopCounterMode(display=False) as counter:
+    output.sum().backward()
+backward = counter.get_total_flops()
+for_each = layer.weight.numel() * 10  # mỗi tham số, mỗi token
+print(f"một lớp tuyến tính: xuôi {forward / for_each:g}, ngược {backward / for_each:g}")
+
+tied = new_model(2000)
+untied_config = {**tied.config.to_dict(), "tie_word_embeddings": False}
+untied = GPT2LMHeadModel(GPT2Config(**untied_config))
+table = tied.transformer.wte.weight.numel()
+positions = tied.transformer.wpe.weight.numel()
+ratios = {}
+n = tied.num_parameters()
+ratios["tied"] = counted_flops(tied) / (6 * n)
+ratios["tied_without"] = counted_flops(tied) / (6 * (n - table - positions))
+ratios["untied"] = counted_flops(untied) / (6 * untied.num_parameters())
+ratios["untied_minus_one"] = counted_flops(untied) / (6 * (untied.num_parameters() - table))
+print("phép tính thật chia cho 6 × số tham số:")
+print(f"dùng chung embedding, kể cả embedding       {ratios['tied']:.3f}")
+print(f"dùng chung embedding, không kể embedding    {ratios['tied_without']:.3f}")
+print(f"không dùng chung, kể cả hai bảng            {ratios['untied']:.3f}")
+print(f"không dùng chung, trừ bảng ở đầu vào        {ratios['untied_minus_one']:.3f}")
+
+# %% Bộ nhớ
+print("\n== Bộ nhớ ==")
 
 
-# %% Công thức
+def bytes_held(model):
+    """Byte của trọng số, gradient và trạng thái AdamW sau một bước học."""
+    optimizer = torch.optim.AdamW(model.parameters())
+    tokens = torch.randint(2000, (2, CONTEXT))
+    train_step(model, optimizer, tokens, tokens)
+    held = {"weights": 0, "gradients": 0, "adamw": 0}
+    for parameter in model.parameters():
+        held["weights"] += parameter.nbytes
+        held["gradients"] += parameter.grad.nbytes
+        state = optimizer.state[parameter]
+        held["adamw"] += state["exp_avg"].nbytes + state["exp_avg_sq"].nbytes
+    return held
 
 
-def hours_of(flops, gpu, utilisation):
-    """Giờ GPU để làm bấy nhiêu phép tính."""
-    return flops / (GPUS[gpu]["tflops"] * 1e12 * utilisation) / HOUR
+held = bytes_held(tied)
+per_parameter = {part: held_bytes / n for part, held_bytes in held.items()}
+print(f"{n} tham số, float32; byte mỗi tham số:")
+for part, count in per_parameter.items():
+    print(f"{part:<10} {count:g}")
+print(f"tổng       {sum(per_parameter.values()):g}")
+
+# %% Bảng giá
+print("\n== Bảng giá ==")
 
 
-def cost(n, d, gpu, utilisation, price):
-    """Phép tính, giờ GPU, USD, kWh để huấn luyện N tham số trên D token."""
-    flops = PER_PARAMETER * n * d
-    hours = hours_of(flops, gpu, utilisation)
-    return {"flops": flops, "gpu_hours": hours, "usd": hours * price, "kwh": hours * GPUS[gpu]["watts"] / 1000}
+def cost(model, gpus=GPUS, assume=ASSUME):
+    """Mọi con số của một mô hình, trên loại GPU và các giả định đã chọn."""
+    gpu = gpus[assume["gpu"]]
+    flops = training_flops(model["n"], model["d"])
+    hours = gpu_hours(flops, gpu["tflops"], assume["utilisation"])
+    return {
+        "ratio": model["d"] / model["n"],
+        "flops": flops,
+        "gpu_hours": hours,
+        "days": days(hours, assume["gpus"]),
+        "usd": hours * assume["price"],
+        "kwh": energy_kwh(hours, gpu["watts"]),
+        "memory": memory_bytes(model["n"]) / 1e9,
+    }
 
 
-# %% Chi phí
-print("\n== Chi phí ==")
-print(f"{GPUS[args.gpu]['name']}, hiệu suất {utilisation:g}, {price:g} USD một giờ GPU")
-COLUMNS = {"n": "N", "d": "D", "ratio": "D/N", "flops": "6ND", "gpu_hours": "giờ GPU", "usd": "USD", "kwh": "kWh"}
-print(f"{'':<16}" + "".join(f"{title:>10}" for title in COLUMNS.values()))
-for model in MODELS.values():
-    model |= {"ratio": model["d"] / model["n"], **cost(model["n"], model["d"], args.gpu, utilisation, price)}
-    print(f"{model['name']:<16}" + "".join(f"{model[column]:>10.3g}" for column in COLUMNS))
+models = {}
+print(f"{'':<16}{'N':>10}{'D':>10}{'D/N':>10}{'6ND':>10}{'giờ GPU':>10}{'USD':>10}")
+for name, model in MODELS.items():
+    models[name] = {**model, **cost(model)}
+    row = models[name]
+    print(f"{row['name']:<16}{row['n']:>10.3g}{row['d']:>10.3g}{row['ratio']:>10.3g}", end="")
+    print(f"{row['flops']:>10.3g}{row['gpu_hours']:>10.3g}{row['usd']:>10.3g}")
 
-# %% So với số công bố
-print("\n== So với số công bố ==")
-ratios, implied = {"flops": {}, "gpu_hours": {}}, {}
-for key, known in KNOWN.items():
-    flops, line = MODELS[key]["flops"], f"{MODELS[key]['name']:<16}"
-    if "flops" in known:
-        ratios["flops"][key] = flops / known["flops"]
-        line += f"  phép tính: công bố {known['flops']:.3g}, tỉ số {ratios['flops'][key]:.3f}"
-    if "gpu_hours" in known:
-        implied[key] = hours_of(flops, known["gpu"], 1) / known["gpu_hours"]  # giờ nếu chạy hết sức / giờ thật
-        ratios["gpu_hours"][key] = hours_of(flops, known["gpu"], ASSUME["utilisation"]) / known["gpu_hours"]
-        line += f"  giờ GPU: công bố {known['gpu_hours']:.4g}, hiệu suất {implied[key]:.3f}"
-    print(line)
+exercise = {"n": 1e9, "d": TOKENS_PER_PARAMETER * 1e9}
+on_a100 = {**ASSUME, "gpu": "A100", "utilisation": 1 / 3}
+exercise |= cost(exercise, assume=on_a100)
 
-# %% Đối chứng
-print("\n== Đối chứng ==")
-formula, one, two = (cost(n, d, **ASSUME)["flops"] for n, d in ((12, 2), (1e9, 20e9), (2e9, 40e9)))
-checks = {
-    "counted": (f"đếm được {counted} phép tính, công thức cho {formula:g}", counted == formula),
-    "flops": ("phép tính lệch số công bố không quá 3 %", all(abs(r - 1) <= 0.03 for r in ratios["flops"].values())),
-    "utilisation": ("hiệu suất suy ra từ giờ GPU nằm giữa 0 và 1", all(0 < u < 1 for u in implied.values())),
-    "hours": ("giờ GPU sai không quá 1,5 lần", all(1 / 1.5 <= r <= 1.5 for r in ratios["gpu_hours"].values())),
-    "double": (f"gấp đôi cả N và D: phép tính gấp {two / one:g}", two == 4 * one),
-    "bill": ("DeepSeek-V3: giờ GPU × giá = số tiền", BILL["gpu_hours"] * BILL["price"] == BILL["usd"]),
+corpus_tokens = tokens_in(CORPUS_MB)
+corpus = {"tokens": corpus_tokens, "parameters": parameters_for(corpus_tokens)}
+print(f"{CORPUS_MB} MB tiếng Việt: {corpus['tokens']:.3g} token,", end=" ")
+print(f"vừa với {corpus['parameters']:.3g} tham số")
+
+# %% So với số đã công bố
+print("\n== So với số đã công bố ==")
+
+
+def compare(flops_of, gpus=GPUS, models=MODELS):
+    """Tỉ số tính/công bố: phép tính, giờ GPU ở mức giả định; và hiệu suất suy ra từ giờ."""
+    found = {"flops": {}, "hours": {}, "implied": {}}
+    for name, flops in PUBLISHED_FLOPS.items():
+        model = models[name]
+        found["flops"][name] = flops_of(model["n"], model["d"]) / flops
+    for name, (gpu, hours) in {**PUBLISHED_HOURS, **HELD_OUT_HOURS}.items():
+        model = models[name]
+        flops = flops_of(model["n"], model["d"])
+        at_full_speed = gpu_hours(flops, gpus[gpu]["tflops"], utilisation=1)
+        found["implied"][name] = at_full_speed / hours
+        found["hours"][name] = found["implied"][name] / ASSUME["utilisation"]
+    return found
+
+
+def holds(found):
+    """Ba điều phải đúng: phép tính khớp, hiệu suất có thể có, giờ GPU đoán không lệch quá 1,5 lần."""
+    flops = all(abs(ratio - 1) <= 0.03 for ratio in found["flops"].values())
+    possible = all(share < 1 for share in found["implied"].values())
+    hours = True
+    for name in PUBLISHED_HOURS:
+        if not 1 / 1.5 <= found["hours"][name] <= 1.5:
+            hours = False
+    return {"flops": flops, "possible": possible, "hours": hours}
+
+
+found = compare(training_flops)
+for name, ratio in found["flops"].items():
+    print(f"{MODELS[name]['name']:<16} phép tính: công thức / công bố = {ratio:.3f}")
+for name, share in found["implied"].items():
+    told = {**PUBLISHED_HOURS, **HELD_OUT_HOURS}[name][1]
+    print(f"{MODELS[name]['name']:<16} giờ GPU công bố {told:.4g}, hiệu suất suy ra {share:.2f}")
+print(f"đoán với hiệu suất {ASSUME['utilisation']:g} những mô hình chưa nhìn tới:")
+for name, (_, told) in HELD_OUT_HOURS.items():
+    guess = found["hours"][name] * told
+    print(f"{MODELS[name]['name']:<16} đoán {guess:.3g} giờ, thật {told:.3g}", end="")
+    print(f": thật gấp {1 / found['hours'][name]:.1f} lần")
+
+# %% Máy này
+print("\n== Máy này ==")
+left = torch.randn(SIDE, SIDE)
+fastest = float("inf")
+for _ in range(5):
+    start = time.perf_counter()
+    left @ left
+    fastest = min(fastest, time.perf_counter() - start)
+peak = 2 * SIDE**3 / fastest / 1e12
+small = new_model(2000)
+optimizer = torch.optim.AdamW(small.parameters())
+tokens = torch.randint(2000, (BATCH, CONTEXT))
+step_seconds = float("inf")
+for _ in range(STEPS):
+    start = time.perf_counter()
+    train_step(small, optimizer, tokens, tokens)
+    step_seconds = min(step_seconds, time.perf_counter() - start)
+step_flops = training_flops(n, BATCH * CONTEXT)
+share = step_flops / step_seconds / 1e12 / peak
+print(f"nhân ma trận: {peak:.3f} TFLOP/s; một bước học: {step_seconds:.3f} giây")
+print(f"hiệu suất của vòng huấn luyện: {share:.0%}")
+
+# %% Tính sai
+print("\n== Tính sai ==")
+
+
+def forward_only(parameters, tokens):
+    return 2 * parameters * tokens
+
+
+sparse = {**GPUS, "H100": {**GPUS["H100"], "tflops": 1979}}
+all_experts = {**MODELS, "deepseek": {**MODELS["deepseek"], "n": DEEPSEEK_TOTAL}}
+wrong = {
+    "forward_only": holds(compare(forward_only)),
+    "sparse": holds(compare(training_flops, gpus=sparse)),
+    "all_experts": holds(compare(training_flops, models=all_experts)),
 }
-print(*(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}" for text, passed in checks.values()), sep="\n")
-verdict = {name: passed for name, (_, passed) in checks.items()}
-if args.json:
-    exact = {"checks": verdict, "models": MODELS, "known": KNOWN, "ratios": ratios, "implied": implied}
-    exact |= {"gpus": GPUS, "assume": ASSUME, "bill": BILL, "counted": {"operations": counted, **each}}
-    args.json.write_text(json.dumps({"exact": exact}), encoding="utf-8")
-if not all(verdict.values()):
-    parser.exit(1, "TRƯỢT: con số tính được không khớp số đã công bố.\n")
-print("ĐÃ CHỨNG MINH: công thức khớp số đã công bố.")
+ways = {
+    "forward_only": "quên lượt ngược",
+    "sparse": "số của ma trận thưa",
+    "all_experts": "đếm mọi chuyên gia",
+}
+names = {"flops": "phép tính", "possible": "hiệu suất < 1", "hours": "giờ GPU"}
+print(f"{'':<22}" + "".join(f"{name:>16}" for name in names.values()))
+for way, verdicts in wrong.items():
+    words = ["đạt" if verdict else "TRƯỢT" for verdict in verdicts.values()]
+    print(f"{ways[way]:<22}" + "".join(f"{word:>16}" for word in words))
+implied_all = compare(training_flops, models=all_experts)["implied"]["deepseek"]
+print(f"đếm mọi chuyên gia: hiệu suất của DeepSeek-V3 thành {implied_all:.2f}")
+
+# %% Đối chiếu
+print("\n== Đối chiếu ==")
+checks = {}
+
+
+def report(name, passed, text):
+    verdict = "ĐẠT" if passed else "TRƯỢT"
+    print(f"{verdict:<5}  {text}")
+    checks[name] = passed
+
+
+right = holds(found)
+report("counted", (forward, backward) == (2 * for_each, 4 * for_each), "xuôi 2, ngược 4")
+report("embedding", abs(ratios["tied"] - 1) < 0.1, "6ND lệch số đếm dưới 10 % khi dùng chung")
+report("memory", sum(per_parameter.values()) == 16, "16 byte mỗi tham số")
+report("flops", right["flops"], "phép tính lệch số công bố không quá 3 %")
+report("possible", right["possible"], "hiệu suất suy ra nhỏ hơn 1")
+report("hours", right["hours"], "giờ GPU của ba mô hình đã biết: lệch không quá 1,5 lần")
+missed = min(1 / found["hours"][name] for name in HELD_OUT_HOURS) > 1.5
+report("held_out", missed, "hai mô hình chưa nhìn tới: lệch quá 1,5 lần")
+caught = all(not all(verdicts.values()) for verdicts in wrong.values())
+report("wrong_ways", caught, "ba cách tính sai đều bị phát hiện")
+
+# %% Kết quả
+results = {
+    "exact": {
+        "checks": checks,
+        "models": models,
+        "gpus": GPUS,
+        "assume": ASSUME,
+        "known": {"deepseek_total": DEEPSEEK_TOTAL, "hours": dict(PUBLISHED_HOURS)},
+        "stages": {**STAGES, "total": sum(STAGES.values())},
+        "compared": found,
+        "missed": {name: 1 / found["hours"][name] for name in HELD_OUT_HOURS},
+        "wrong": wrong,
+        "implied_all_experts": implied_all,
+        "linear": {"forward": forward / for_each, "backward": backward / for_each},
+        "counted": ratios,
+        "bytes": {**per_parameter, "total": sum(per_parameter.values())},
+        "exercise": exercise,
+        "corpus": {**corpus, "megabytes": CORPUS_MB, "bytes_per_token": BYTES_PER_TOKEN},
+        "tiny": n,
+    },
+    "timing": {"peak_tflops": peak, "step_seconds": step_seconds, "utilisation": share},
+}
+if not all(checks.values()):
+    sys.exit("TRƯỢT: con số tính được không như bài viết nói.")
+
+# %% Vẽ
+figure, axes = plt.subplots(figsize=(5.2, 2.8))
+shown = [*PUBLISHED_HOURS, *HELD_OUT_HOURS]
+for place, name in enumerate(shown):
+    colour = "C1" if name in HELD_OUT_HOURS else "C0"
+    axes.barh(place, found["implied"][name], color=colour)
+    text = f"{found['implied'][name]:.0%}"
+    axes.annotate(text, (found["implied"][name], place), (4, -4), textcoords="offset points")
+axes.axvline(ASSUME["utilisation"], color="C2", linewidth=1, linestyle=":")
+axes.set_yticks(range(len(shown)), [MODELS[name]["name"] for name in shown])
+axes.set_xlim(0, 0.65)
+axes.set_xticks([0, 0.2, 0.4, 0.6], ["0 %", "20 %", "40 %", "60 %"])
+axes.invert_yaxis()
+axes.set_xlabel("hiệu suất suy ra từ giờ GPU đã công bố")
+figure.savefig("training_cost.svg")
