@@ -137,7 +137,6 @@ def with_head_and_foot(page: str, markdown: str, filled: str, course: Course) ->
     it, and where its old anchors lead.
     """
     if page not in course.related:
-    if page not in course.related:
         return f"{filled}\n\n{moved_sections(page, course)}"
     shown = course.experiments(page)
     recipes = [recipe for recipe in course.recipes(page) if recipe.exists()]
