@@ -79,10 +79,11 @@ def check_in_new_process(folder):
 
 
 done = check_in_new_process(folder)
-print(f"$ python save_and_check.py {folder.name}\n{done.stdout}", end="")
-shared = json.loads(fingerprint_path(folder).read_text(encoding="utf-8"))["shared"]
-names = json.loads(fingerprint_path(folder).read_text(encoding="utf-8"))["tensors"]
-print(f"{len(names)} tên tensor; dùng chung: {shared}")
+print(f"save_and_check.py, mã thoát {done.returncode}: {done.stdout}", end="")
+saved = json.loads(fingerprint_path(folder).read_text(encoding="utf-8"))
+names = saved["tensors"]
+shared = [" = ".join(group) for group in saved["shared"]]
+print(f"{len(names)} tên tensor; dùng chung: {', '.join(shared)}")
 
 # %% Bảy kiểu phá
 
@@ -195,9 +196,12 @@ def report(name, passed, text):
 
 
 report("proved", done.returncode == 0, "thư mục lành: tiến trình mới xác nhận đúng như lúc lưu")
-tie = [["lm_head.weight", "transformer.wte.weight"]]
-report("ties", shared == tie, "hai tên cùng chỉ một tensor, lúc lưu và sau khi tải")
-report("logits", check(folder) == [], "thư mục lành: không phép so nào báo nhầm")
+tie = "lm_head.weight = transformer.wte.weight"
+report("ties", shared == [tie], "hai tên cùng chỉ một tensor, lúc lưu và sau khi tải")
+different = check(folder)
+bits = not any(line.startswith(COMPARISONS["bits"]) for line in different)
+report("weights", bits, "thư mục lành: mọi tensor bằng nhau từng bit")
+report("logits", different == [], "thư mục lành: đầu ra cũng thế, không phép so nào báo nhầm")
 missed = [fault for fault in FAULTS if not lines[fault]]
 report("all", missed == [], f"{len(FAULTS)} kiểu phá: lọt {len(missed)}")
 alone = [sum(row[comparison] for row in seen.values()) for comparison in COMPARISONS]
@@ -211,7 +215,7 @@ results = {
         "tensors": len(parameters),
         "constant": len(constant),
         "names": len(names),
-        "shared": [" = ".join(group) for group in shared],
+        "shared": shared,
         "files": files,
         "bytes_beyond_4_per_parameter": files["model.safetensors"] - 4 * model.num_parameters(),
         "faults": len(FAULTS),

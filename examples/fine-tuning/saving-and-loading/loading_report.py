@@ -107,6 +107,7 @@ CHECKS = {
     "logits": "logits",
     "files": "SHA-256",
 }
+messages = []  # lời báo của các ngoại lệ
 saved_tensors = tensors_of(model, {})
 saved_logits = model(IDS).logits
 
@@ -126,7 +127,8 @@ def which_checks_see(folder, kind):
     seen["files"] = file_sums(folder) != file_sums(root / "good")
     try:
         loaded, report = kind.from_pretrained(folder, output_loading_info=True)
-    except RuntimeError:
+    except RuntimeError as error:
+        messages.append(str(error))
         seen["error"] = True
         return seen
     seen["report"] = any(report.values())
@@ -148,6 +150,7 @@ for fault, (title, damage, values) in FAULTS.items():
     marks = ["thấy" if found else "-" for found in seen[fault].values()]
     print(f"{title:<27} {marks[0]:<9} {marks[1]:<12} {marks[2]:<9} {marks[3]:<7} {marks[4]}")
 none = which_checks_see(folder, Rebuilt)
+print(f"ngoại lệ: {messages[0]}")
 
 # %% Đối chiếu
 print("\n== Đối chiếu ==")
@@ -181,6 +184,7 @@ results = {
         "missed": len(missed),
         "alone": {check: len(found) for check, found in alone.items()},
         "seen": seen,
+        "message": messages[0],
     }
 }
 if not all(checks.values()):

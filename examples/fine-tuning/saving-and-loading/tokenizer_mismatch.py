@@ -18,8 +18,12 @@ from save_and_check import check, fingerprint_path, save
 from tokenizers import ByteLevelBPETokenizer, Tokenizer
 from transformers import (
     AutoTokenizer,
+    BertConfig,
+    BertModel,
     GPT2Config,
     GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
     PreTrainedTokenizerFast,
     logging,
 )
@@ -118,6 +122,26 @@ for name in ("good", *FAULTS):
     print(f"    câu thử: {row['text']}; thêm {NEW}: {row['new']}")
     print(f"    khác lúc lưu: {'; '.join(row['lines']) or 'không'}")
 
+# %% Quên lưu tokenizer
+print("\n== Quên lưu tokenizer ==")
+small = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 1}
+small |= {"intermediate_size": 16, "vocab_size": 60}
+families = {
+    "GPT-2": model,
+    "BERT": BertModel(BertConfig(**small)),
+    "Llama": LlamaForCausalLM(LlamaConfig(**small)),
+}
+forgotten = {}
+for family, other in families.items():
+    other.save_pretrained(root / family)  # và không có tokenizer.save_pretrained
+    try:
+        words = AutoTokenizer.from_pretrained(root / family)
+        ids = words(TEXT).input_ids
+        forgotten[family] = f"{len(words)} token, câu thử thành {ids[:8]}"
+    except ValueError as error:
+        forgotten[family] = f"ValueError: {str(error).splitlines()[0].strip()}"
+    print(f"{family}: {forgotten[family]}")
+
 # %% Đối chiếu
 print("\n== Đối chiếu ==")
 checks = {}
@@ -138,8 +162,13 @@ late = added["text"] == "chạy" and added["new"].startswith("IndexError")
 report("late", late, f"thừa token: câu cũ vẫn chạy, chỉ lỗi khi gặp {NEW}")
 report("rows", not added["enough_rows"], "thừa token: đếm hàng embedding thì thấy ngay")
 report("resized", added["resized"] == "chạy", f"resize_token_embeddings xong thì {NEW} chạy")
+silent = "ValueError" not in forgotten["GPT-2"] + forgotten["BERT"]
+report("silent", silent, "quên lưu tokenizer, GPT-2 và BERT: tải được, không có lỗi")
+loud = "ValueError" in forgotten["Llama"]
+report("loud", loud, "quên lưu tokenizer, Llama: có lỗi")
 
 # %% Kết quả
-results = {"exact": {"checks": checks, "error": added["new"], "rows": added["rows"]}}
+exact = {"checks": checks, "error": added["new"], "rows": added["rows"], "forgotten": forgotten}
+results = {"exact": exact}
 if not all(checks.values()):
     sys.exit("TRƯỢT: có tokenizer sai mà không phép nào thấy.")
