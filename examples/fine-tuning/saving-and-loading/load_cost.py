@@ -144,8 +144,10 @@ def saving_session(folder):
 
 saved_bits, weights = in_new_process(saving_session, folder)
 sizes = {}
-for name in ("model.safetensors", "model.pt", "state_dict.pt", "bfloat16/model.safetensors"):
+beyond = {}  # số byte ngoài dữ liệu
+for name in ("model.safetensors", "model.pt", "state_dict.pt"):
     sizes[name] = (folder / name).stat().st_size
+    beyond[name] = sizes[name] - weights
 
 # %% Đo từng cách
 print("== Đo từng cách ==")
@@ -285,7 +287,13 @@ for way in WAYS:
     peak = 3 * best[way.__name__]["peak"] / weights
     approx["three_gb"][way.__name__] = {"value": peak, "abs": 0.45}
 results = {
-    "exact": {"checks": checks, "weights": weights, "repeats": REPEATS, "files": sizes},
+    "exact": {
+        "checks": checks,
+        "weights": weights,
+        "repeats": REPEATS,
+        "files": sizes,
+        "beyond": beyond,
+    },
     "approx": approx,
     "timing": timing,
     "tolerance": {"abs": 0.15},  # máy khác xin và trả bộ nhớ hơi khác

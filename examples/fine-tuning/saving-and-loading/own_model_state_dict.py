@@ -3,7 +3,7 @@
     python own_model_state_dict.py            # mô hình tí hon, không cần mạng
     QUICK=1 python own_model_state_dict.py    # như trên: vốn đã nhanh
 
-Tốn (cỡ mặc định): không quá 60 giây, 1 GiB bộ nhớ, 0,1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 180 giây, 1 GiB bộ nhớ, 0,1 GiB đĩa.
 Cần: pip install torch matplotlib; tệp state_dict_file.py nằm cạnh tệp này
 Chạy trên Linux, macOS, WSL hay Colab: tiến trình mới được tạo bằng fork.
 """
