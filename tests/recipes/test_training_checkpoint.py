@@ -392,9 +392,7 @@ def test_other_model_or_optimizer_changes_nothing(recipe, saved):
         "Bây giờ: mô hình có lm_head": build(small_models.llama),
         "float32. Bây giờ": build(lambda: dropout_gpt2().bfloat16()),
         "tham số 0 trong nhóm 0": build(dropout_gpt2, order=-1),
-        "Lúc lưu: scheduler: LambdaLR. Bây giờ: scheduler: không có": build(
-            dropout_gpt2, scheduler=False
-        ),
+        "scheduler: LambdaLR. Bây giờ: scheduler: không có": build(dropout_gpt2, scheduler=False),
     }
     for message, parts in wrong.items():
         before = {name: value.clone() for name, value in parts["model"].state_dict().items()}
