@@ -229,6 +229,14 @@ def test_half_precision_no_scheduler_and_a_scaler(recipe, tmp_path):
         recipe.load_latest(tmp_path, **again)
 
 
+def test_one_byte_floats_are_looked_at_too(recipe):
+    import torch
+
+    numbers = torch.tensor([1.0, float("nan")])
+    assert recipe.is_finite(numbers[:1].to(torch.float8_e4m3fn))
+    assert not recipe.is_finite(numbers.to(torch.float8_e4m3fn))
+
+
 def test_compiled_model_and_plain_model_share_checkpoints(recipe, tmp_path):
     import torch
 
@@ -384,7 +392,7 @@ def test_other_model_or_optimizer_changes_nothing(recipe, saved):
         "Bây giờ: mô hình có lm_head": build(small_models.llama),
         "float32. Bây giờ": build(lambda: dropout_gpt2().bfloat16()),
         "tham số 0 trong nhóm 0": build(dropout_gpt2, order=-1),
-        "lớp LambdaLR": build(dropout_gpt2, scheduler=False),
+        "scheduler: LambdaLR. Bây giờ: scheduler: không có": build(dropout_gpt2, scheduler=False),
     }
     for message, parts in wrong.items():
         before = {name: value.clone() for name, value in parts["model"].state_dict().items()}

@@ -17,6 +17,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import textwrap
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -326,7 +327,8 @@ FAULTS = {  # tên: (mô tả, hàm làm hỏng checkpoint, điều đổi ở p
 }
 random_cut = run("random-cut", root / "random-cut", collate=collate_random_cut)["steps"]
 faults = {}
-print(f"{'':<30} {'loss lệch từ':>12} {'tốc độ học từ':>14} {'cảnh báo':>9}  lỗi")
+errors = []
+print(f"{'':<30} {'loss lệch từ':>12} {'tốc độ học từ':>14} {'cảnh báo':>9}")
 for fault, (name, harm, changes) in FAULTS.items():
     folder = root / fault
     copy = folder / saved.name
@@ -349,11 +351,15 @@ for fault, (name, harm, changes) in FAULTS.items():
     }
     found = faults[fault]
     if found["error"]:
-        print(f"{name:<30} {'không chạy':>12} {'':>14} {found['warnings']:>9}  ", end="")
-        print(outcome["error"].splitlines()[0][:90])
+        errors.append(f"{name}: {outcome['error']}")
+        print(f"{name:<30} {'không chạy':>12} {'':>14} {found['warnings']:>9}")
     else:
         print(f"{name:<30} {found['loss']:>12} {found['rate']:>14} {found['warnings']:>9}")
+for error in errors:
+    print(textwrap.shorten(error, 110, placeholder=" …"))
 
+# %% Đối chiếu từng cách sai
+print("\n== Đối chiếu từng cách sai ==")
 silent = ("optimizer", "scheduler", "rng_state", "max_steps", "augment")
 for fault in silent:
     quiet = faults[fault]["loss"] > 0 and faults[fault]["warnings"] == 0
@@ -448,7 +454,8 @@ outcome = run("nan", folder, callbacks=[Poison()])
 shown = [loss for loss, _ in outcome["steps"].values()]
 finite = all(math.isfinite(loss) for loss in shown)
 poisoned = poisoned_in(folder)
-print(f"{len(shown)} bước, cảnh báo: {len(outcome['said'])}; loss in ra có NaN:", not finite)
+seen = "không có NaN" if finite else "có NaN"
+print(f"{len(shown)} bước, {len(outcome['said'])} cảnh báo; loss trong nhật ký {seen}")
 print("checkpoint có NaN:", *poisoned)
 report("nan", poisoned == names_in(folder), "mọi checkpoint còn giữ đều có NaN")
 guarded = root / "guarded"

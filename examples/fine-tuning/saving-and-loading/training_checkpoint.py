@@ -128,12 +128,19 @@ def non_finite(
     if loss is not None and not math.isfinite(loss):
         return "loss"
     for name, parameter in model.named_parameters():
-        if not parameter.isfinite().all():
+        if not is_finite(parameter):
             return name
         for kind, value in optimizer.state.get(parameter, {}).items():
-            if torch.is_tensor(value) and not value.isfinite().all():
+            if torch.is_tensor(value) and not is_finite(value):
                 return f"{kind} của {name} trong optimizer"
     return None
+
+
+def is_finite(tensor: torch.Tensor) -> bool:
+    """Không có NaN hay vô cực?"""
+    if tensor.element_size() == 1:  # torch.isfinite chưa biết các kiểu float8
+        tensor = tensor.float()
+    return bool(tensor.isfinite().all())
 
 
 # Tải
@@ -233,8 +240,9 @@ def describe(
                 raise CheckpointError(f"{message}: hãy dựng optimizer sau khi dựng xong mô hình.")
             name = names[id(parameter)]
             lines.append(f"tham số {place} trong nhóm {number} của optimizer là {name}")
-    for part in (optimizer, scheduler, scaler):
-        lines.append(f"lớp {type(part).__name__}")
+    for name, part in (("optimizer", optimizer), ("scheduler", scheduler), ("scaler", scaler)):
+        kind = "không có" if part is None else type(part).__name__
+        lines.append(f"{name}: {kind}")
     return lines
 
 
