@@ -91,7 +91,7 @@ print("== Soi thư mục lành ==")
 
 def run(*words):
     """Chạy công cụ như người dùng chạy; in lệnh và những gì nó in."""
-    print(f"$ python verify_checkpoint.py {' '.join(words)}", flush=True)
+    print(f"→ python verify_checkpoint.py {' '.join(words)}", flush=True)
     command = [sys.executable, str(TOOL), *words]
     done = subprocess.run(command, capture_output=True, encoding="utf-8")
     print(done.stdout + done.stderr, end="")
@@ -272,7 +272,7 @@ KINDS["sharded"] = ("GPT-2, chia mảnh", "sharded")
 KINDS["bfloat16"] = ("GPT-2, `bfloat16`", "honest/bfloat16")
 KINDS["llama"] = ("Llama, lớp ra riêng", "honest/llama")
 KINDS["bert"] = ("BERT phân loại", "honest/bert")
-KINDS["t5"] = ("T5", "honest/t5")
+KINDS["t5"] = ("`T5`", "honest/t5")
 
 old = folder_of("old")
 shutil.copy("model/config.json", old)
