@@ -3,7 +3,7 @@
     python checkpoint_report.py    # mô hình tí hon, không cần mạng
 
 Tốn (cỡ mặc định): không quá 120 giây, 3 GiB bộ nhớ, 0,1 GiB đĩa.
-Cần: pip install torch transformers accelerate safetensors tokenizers, và verify_checkpoint.py nằm cạnh
+Cần: pip install torch transformers accelerate safetensors tokenizers; verify_checkpoint.py ở cạnh
 """
 
 # %% Chuẩn bị
