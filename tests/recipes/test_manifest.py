@@ -310,7 +310,8 @@ def test_a_snapshot_of_the_hub_cache(tmp_path):
     kept = tmp_path / "kept.SHA256SUMS"
     write(snapshot, kept)
     assert check(snapshot, kept) == []
-    (copy := tmp_path / "copy").mkdir()
+    copy = tmp_path / "copy"
+    copy.mkdir()
     for file in snapshot.iterdir():
         shutil.copy(file, copy)
     assert check(copy, kept) == []

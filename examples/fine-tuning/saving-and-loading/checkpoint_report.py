@@ -3,7 +3,7 @@
     python checkpoint_report.py    # mô hình tí hon, không cần mạng
 
 Tốn (cỡ mặc định): không quá 120 giây, 3 GiB bộ nhớ, 0,1 GiB đĩa.
-Cần: pip install torch transformers accelerate safetensors tokenizers, và verify_checkpoint.py nằm cạnh
+Cần: pip install torch transformers accelerate safetensors tokenizers; verify_checkpoint.py ở cạnh
 """
 
 # %% Chuẩn bị
@@ -91,7 +91,7 @@ print("== Soi thư mục lành ==")
 
 def run(*words):
     """Chạy công cụ như người dùng chạy; in lệnh và những gì nó in."""
-    print(f"$ python verify_checkpoint.py {' '.join(words)}", flush=True)
+    print(f"→ python verify_checkpoint.py {' '.join(words)}", flush=True)
     command = [sys.executable, str(TOOL), *words]
     done = subprocess.run(command, capture_output=True, encoding="utf-8")
     print(done.stdout + done.stderr, end="")
@@ -272,7 +272,7 @@ KINDS["sharded"] = ("GPT-2, chia mảnh", "sharded")
 KINDS["bfloat16"] = ("GPT-2, `bfloat16`", "honest/bfloat16")
 KINDS["llama"] = ("Llama, lớp ra riêng", "honest/llama")
 KINDS["bert"] = ("BERT phân loại", "honest/bert")
-KINDS["t5"] = ("T5", "honest/t5")
+KINDS["t5"] = ("`T5`", "honest/t5")
 
 old = folder_of("old")
 shutil.copy("model/config.json", old)

@@ -261,7 +261,9 @@ old_parts = [{name: (root / "other" / name).read_bytes()} for name in parts]
 lost_parts = [{name: None} for name in parts]
 lost_files = [{name: None} for name in saved["one"]]
 
-WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
 st_flips = repeat("one", WEIGHTS, flip_data, 1000)
 st_headers = repeat("one", WEIGHTS, flip_header, 60)
 st_cuts = repeat("one", WEIGHTS, cut, 200)

@@ -61,7 +61,7 @@ print("== Lập bản kê ==")
 
 def run(*words):
     """Chạy manifest.py như người dùng chạy; in lệnh và những gì nó in."""
-    print(f"$ python manifest.py {' '.join(words)}", flush=True)
+    print(f"→ python manifest.py {' '.join(words)}", flush=True)
     command = [sys.executable, str(recipe), *words]
     done = subprocess.run(command, capture_output=True, encoding="utf-8")
     print(done.stdout + done.stderr, end="")
@@ -71,9 +71,9 @@ def run(*words):
 
 written = run("write", "my-model")
 kept = written.stdout.split()[-1]  # SHA-256 của bản kê: giữ ở nơi khác
-print("\n$ cat my-model.SHA256SUMS")
+print("\n→ cat my-model.SHA256SUMS")
 print(Path("my-model.SHA256SUMS").read_text(encoding="utf-8"), end="")
-print("\n$ head -3 my-model.tensors.json")
+print("\n→ head -3 my-model.tensors.json")
 lines = Path("my-model.tensors.json").read_text(encoding="utf-8").splitlines()
 print("\n".join(lines[:3]))
 
