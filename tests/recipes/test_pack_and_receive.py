@@ -136,6 +136,8 @@ def test_sums_that_say_nothing_of_this_archive(folder, tmp_path, text):
     not_received(Unusable, tmp_path / "model.zip", "đúng một")
     sums.write_bytes(b"\xff\xfe\0")
     not_received(Unusable, tmp_path / "model.zip", "UTF-8")
+    sums.write_bytes(b" " * (10 * 2**20 + 1))
+    not_received(Unusable, tmp_path / "model.zip", "quá lớn")
 
 
 def test_the_same_content_gives_the_same_archive(folder, tmp_path):

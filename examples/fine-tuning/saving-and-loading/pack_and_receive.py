@@ -32,6 +32,7 @@ LIMIT_ENTRIES = 10_000  # thư mục mô hình có vài chục tệp; trăm ngh�
 LIMIT_RATIO = 100  # trọng số phình chưa đến hai lần, bom nén phình cỡ nghìn lần
 LEAST_LIMIT = 2**20  # gói nhỏ: JSON lặp nhiều có thể phình quá trăm lần
 BLOCK = 2**20  # đọc từng MiB: tệp lớn hơn bộ nhớ cũng đóng được
+SUMS_LIMIT = 10 * 2**20  # byte của một bản kê: nó được đọc cả vào bộ nhớ
 # Windows không cho đặt những tên này, dù có đuôi gì: CON, con.txt, COM1.bin …
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
 LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # macOS và Windows tự thêm vào
@@ -238,6 +239,8 @@ def expected_sha256(sums: Path, archive_name: str) -> str:
     """SHA-256 của gói theo bản kê, dạng mà `sha256sum` viết: 64 chữ số, hai dấu cách, tên."""
     if not sums.is_file():
         raise Unusable(f"không thấy bản kê {sums}")
+    if sums.stat().st_size > SUMS_LIMIT:
+        raise Unusable(f"{sums} quá lớn, không phải bản kê")
     try:
         text = sums.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:

@@ -197,7 +197,9 @@ print(f"trung bình: r = {mean:.3f}")
 # Số vừa khít float16 có mười ba bit cuối bằng 0.
 fits_half = numbers == numbers.half().float()
 half_share = fits_half.double().mean().item()
-without_half = ratio_of(numbers[~fits_half])
+without_half = 0.0  # mọi số đều vừa khít: không còn gì để nén
+if not fits_half.all():
+    without_half = ratio_of(numbers[~fits_half])
 print(f"số vừa khít float16: {half_share:.4f}; bỏ chúng ra: r = {without_half:.3f}")
 
 # %% Đối chiếu
