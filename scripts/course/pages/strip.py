@@ -17,6 +17,7 @@ from course.text import day, number, read
 WORDS_PER_MINUTE = 200  # read slowly: Vietnamese syllables are counted as words
 MIB = 2**20  # bytes
 FOOT_TITLE = "Script của trang"
+RECIPES_ANCHOR = "script-de-chep"  # where a lesson sends whoever wants the whole file
 RECIPES = "<b>Script để chép</b>: một tệp, dùng với mô hình của bạn."
 EXPERIMENTS = "<b>Thí nghiệm</b>: đo ra các con số trên trang; đổi hằng số ở đầu rồi chạy lại được."
 
@@ -48,6 +49,7 @@ def scripts_at_foot(
     base = posixpath.relpath(folder, posixpath.dirname(page) or ".")
     parts = [f"## {FOOT_TITLE}", '<div class="lesson-strip" markdown>']
     if recipes:
+        parts.append(f'<a id="{RECIPES_ANCHOR}"></a>')
         parts.append(f'<p class="lesson-number">{RECIPES}</p>')
     for recipe in recipes:
         parts.append(recipe_card(recipe, base, root))
