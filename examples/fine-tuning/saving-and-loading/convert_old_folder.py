@@ -1,8 +1,8 @@
-"""Chuyển một thư mục Hugging Face cũ (pytorch_model.bin) sang safetensors, và chứng minh không mất gì.
+"""Chuyển thư mục Hugging Face cũ (pytorch_model.bin) sang safetensors, chứng minh không mất gì.
 
     python convert_old_folder.py thu_muc_cu thu_muc_moi            # thu_muc_moi phải chưa có
     python convert_old_folder.py thu_muc_cu thu_muc_moi --check    # chỉ đối chiếu hai thư mục
-    python convert_old_folder.py thu_muc_cu thu_muc_moi --class BertModel    # config.json cũ không ghi lớp
+    python convert_old_folder.py thu_muc_cu thu_muc_moi --class BertModel  # khi cấu hình không ghi
 
 Trong mã của bạn: convert(cũ, mới) và check(cũ, mới) trả về danh sách chỗ sai; rỗng là đúng.
 Thư mục mới chỉ hiện ra khi phép đối chiếu đã đạt. Thư mục cũ không bao giờ bị sửa hay xoá.
@@ -120,12 +120,17 @@ def first_line(error: Exception) -> str:
     return lines[0][:160] if lines else type(error).__name__
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Máy thiếu bộ nhớ: không phải lỗi của tệp."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or "allocate memory" in said or "enough memory" in said
+
+
 def reason_to_refuse(path: Path, error: Exception) -> Exception:
     """Lỗi của torch.load nói gì về tệp: có mã lạ, hỏng, hay chỉ là máy thiếu bộ nhớ."""
-    text = str(error)
-    if "allocate memory" in text or "not enough memory" in text:
+    if out_of_memory(error):
         return MemoryError()
-    named = re.search(r"GLOBAL (\S+)", re.sub(r"\x1b\[\d*m", "", text))
+    named = re.search(r"GLOBAL (\S+)", re.sub(r"\x1b\[\d*m", "", str(error)))
     if isinstance(error, pickle.UnpicklingError) and named:
         reason = f"đòi {named[1]}, không phải trọng số; không mã nào được chạy"
         return Damaged(f"từ chối {path.name}: {reason}")
@@ -231,6 +236,8 @@ def load(
     except ImportError as error:
         raise Unsuitable(first_line(error)) from error
     except Exception as error:
+        if out_of_memory(error):
+            raise MemoryError from error
         reason = first_line(error)
         raise Damaged(f"{build.__name__} không tải được {folder.name}: {reason}") from error
 
@@ -490,12 +497,14 @@ def check(old: str | Path, new: str | Path, class_name: str | None = None) -> li
     try:
         problems = check_tensors(old, new, build)
     except (Damaged, SafetensorError) as error:
+        if out_of_memory(error):
+            raise MemoryError from error
         return [str(error)]
     return problems + check_config(old, new) + check_tokenizer(old, new)
 
 
 def describe(old: str | Path, new: str | Path, class_name: str | None = None) -> list[str]:
-    """Những gì không sang nguyên dạng: tensor đổi tên, tên thứ hai, tệp ở lại. Mỗi dòng một việc."""
+    """Những gì không sang nguyên dạng: tensor đổi tên, tên thứ hai, tệp ở lại."""
     old = Path(old)
     new = Path(new)
     digests, dtype = read_old(old)
@@ -536,11 +545,11 @@ def main() -> int:
     except Unsuitable as error:
         print(f"KHÔNG CHUYỂN ĐƯỢC: {error}", file=sys.stderr)
         return 2
-    except MemoryError:
-        print("KHÔNG CHUYỂN ĐƯỢC: máy không đủ bộ nhớ; tệp cũ còn nguyên.", file=sys.stderr)
-        return 2
-    except (OSError, SafetensorError) as error:
-        print(f"KHÔNG CHUYỂN ĐƯỢC: {first_line(error)}", file=sys.stderr)
+    except (MemoryError, OSError, RuntimeError, SafetensorError) as error:
+        reason = first_line(error)
+        if out_of_memory(error):
+            reason = "máy không đủ bộ nhớ; thư mục cũ còn nguyên"
+        print(f"KHÔNG CHUYỂN ĐƯỢC: {reason}", file=sys.stderr)
         return 2
     if problems:
         for problem in problems[1:]:

@@ -127,8 +127,11 @@ for name in OPENED + REFUSED:
 rows["pickle"] = {"error": attempt(torch.load, root / "plain.pkl")[1], "ran": mark.exists()}
 print(f"plain.pkl: {rows['pickle']['error']}")
 opened_safely = not mark.exists()
-rows["pointer"]["unsafe"] = attempt(torch.load, root / "pointer.pt", weights_only=False)[1]
-print(f"pointer.pt, weights_only=False: {rows['pointer']['unsafe']}")
+for name in ("pointer", "page", "empty"):  # như PyTorch đời trước, hay pickle.load, gọi chúng
+    rows[name]["unsafe"] = attempt(torch.load, root / f"{name}.pt", weights_only=False)[1]
+    print(f"{name}.pt, weights_only=False: {rows[name]['unsafe']}")
+rows["pickle"]["unsafe"] = attempt(torch.load, root / "plain.pkl", weights_only=False)[1]
+print(f"plain.pkl, weights_only=False: {rows['pickle']['unsafe']}")
 first_words = []
 for name in ("scalar", "namespace", "whole", "evil"):
     try:

@@ -1,9 +1,9 @@
-"""Mở một tệp .pt cũ mà không chạy mã trong nó, rồi ghi lại bằng kiểu thường: sau này ai cũng mở được.
+"""Mở tệp .pt cũ mà không chạy mã trong nó, rồi ghi lại bằng kiểu thường: ai cũng mở được.
 
     python plain_checkpoint.py cu.pt            # chỉ xem: tệp đòi những tên nào; không chạy gì
     python plain_checkpoint.py cu.pt moi.pt     # ghi lại; moi.pt phải chưa có
 
-Trong mã của bạn: unsafe_names(tệp), rewrite(cũ, mới), plain(giá trị). Lớp của chính bạn thì khai thêm:
+Trong mã của bạn: unsafe_names(tệp), rewrite(cũ, mới), plain(giá trị). Lớp của chính bạn thì khai:
     rewrite("cu.pt", "moi.pt", {"du_an_cu.Config": Config})
 Mã thoát: 0 đúng; 1 tệp hỏng, hay đòi một tên không quen; 2 không phải thứ script này mở được.
 Cần: pip install torch numpy
@@ -98,7 +98,7 @@ def open_old(path: str | Path, mine: dict[str, object] | None = None) -> object:
 
 
 def plain_array(array: np.ndarray) -> object:
-    """Mảng số thành tensor cùng kiểu số; mảng có tên cột thành từ điển; mảng khác thành danh sách."""
+    """Mảng số thành tensor cùng kiểu số; có tên cột thì thành từ điển; còn lại thành danh sách."""
     if array.dtype.names:
         return {name: plain_array(array[name]) for name in array.dtype.names}
     if array.dtype.kind in "biufc" and array.dtype.itemsize <= 16:
@@ -151,7 +151,7 @@ def plain(value: object) -> object:
 
 
 def leaves(value: object, where: str = "") -> dict[str, str]:
-    """Chỗ → nội dung, của mọi tensor và mọi giá trị. Dạng cũ và dạng thường phải cho cùng kết quả."""
+    """Chỗ → nội dung của mọi tensor và giá trị; dạng cũ và dạng thường phải cho cùng kết quả."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         value = torch.tensor(value.astype(value.dtype.newbyteorder("=")))
     if isinstance(value, torch.Tensor):
