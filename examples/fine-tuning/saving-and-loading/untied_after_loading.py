@@ -290,13 +290,17 @@ if not all(checks.values()):
 
 # %% Vẽ
 figure, (above, below) = plt.subplots(2, 1, figsize=(5.2, 4.2), sharex=True)
-NAMES = {"never_saved": "là một", "assigned": "assigned", "assigned_then_moved": "chép riêng"}
+NAMES = {
+    "never_saved": "một tham số",
+    "assigned": "hai tham số, một vùng nhớ",
+    "assigned_then_moved": "hai vùng nhớ",
+}
 for (name, label), colour in zip(NAMES.items(), ("C0", "C1", "C2"), strict=True):
     above.plot(losses[name], color=colour, label=label)
     gap = [value - base for value, base in zip(losses[name], losses["never_saved"], strict=True)]
     below.plot(gap, color=colour)
 above.set_ylabel("loss")
 above.legend()
-below.set_ylabel("cách bản là một")
+below.set_ylabel("khoảng cách")
 below.set_xlabel("bước huấn luyện tiếp")
 figure.savefig("untied_after_loading.svg")
