@@ -68,10 +68,11 @@ print("\n== Học ==")
 log = train(model, tokens, test, SMALL_STEPS, every=EVERY)
 middle = write(model, tokenizer)
 middle_loss = log[-1]["test"]
-print("học tiếp …")
-more = train(model, tokens, test, STEPS - SMALL_STEPS, seed=1, every=EVERY)
+more = train(model, tokens, test, STEPS - SMALL_STEPS, seed=1, every=EVERY, show=False)
 for row in more[1:]:
-    log.append({**row, "step": row["step"] + SMALL_STEPS})
+    row["step"] += SMALL_STEPS
+    log.append(row)
+    print(f"bước {row['step']:>5}   kiểm thử {row['test']:.2f}   huấn luyện {row['train']:.2f}")
 
 best = min(log, key=lambda row: row["test"])
 last = log[-1]
