@@ -150,7 +150,7 @@ def said_by(function, *arguments, **named):
         except Exception as error:
             print(error, file=sys.stderr)
     text = heard.getvalue().replace(f"{root}/", "").strip()
-    return re.sub(r"còn \d+ MiB", "còn … MiB", text)  # mỗi máy một khác
+    return re.sub(r"(còn|pos|vs) \d+", r"\1 …", text)  # những số mỗi lần một khác
 
 
 # %% Đĩa đầy
