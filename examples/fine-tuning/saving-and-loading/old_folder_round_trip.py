@@ -2,7 +2,7 @@
 
     python old_folder_round_trip.py     # mô hình tí hon, không cần mạng
 
-Tốn (cỡ mặc định): không quá 90 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 180 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
 Cần: pip install torch transformers safetensors tokenizers, và convert_old_folder.py nằm bên cạnh
 """
 
