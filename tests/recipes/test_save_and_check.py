@@ -157,7 +157,28 @@ def test_wrapped_models_are_saved_without_their_wrapper(tmp_path):
 
     save(torch.compile(small_models.gpt2()), None, tmp_path / "compiled")
     save(torch.nn.DataParallel(small_models.gpt2()), None, tmp_path / "parallel")
-    assert check(tmp_path / "compiled") == check(tmp_path / "parallel") == []
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        distributed = torch.nn.parallel.DistributedDataParallel(small_models.gpt2())
+        save(distributed, None, tmp_path / "distributed")
+    finally:
+        torch.distributed.destroy_process_group()
+    for name in ("compiled", "parallel", "distributed"):
+        assert check(tmp_path / name) == []
+
+
+def test_numbers_that_are_none_come_back_too(tmp_path):
+    import small_models
+    import torch
+    from save_and_check import check, save
+
+    model = small_models.gpt2()
+    with torch.no_grad():
+        model.transformer.ln_f.bias[3] = float("nan")
+        model.transformer.wpe.weight[0] = float("inf")
+    save(model, None, tmp_path / "m")
+    assert check(tmp_path / "m") == []
 
 
 def test_nothing_is_overwritten(saved, tmp_path):
@@ -348,11 +369,16 @@ def one_line(done, words: str) -> bool:
 
 def test_what_cannot_be_checked_ends_with_2_and_one_line(folder, tmp_path, command):
     proof = tmp_path / "my-model.fingerprint.json"
+    saved_proof = proof.read_text(encoding="utf-8")
     assert one_line(command("save_and_check", tmp_path / "none"), "không có thư mục")
     assert one_line(command("save_and_check", folder / "config.json"), "không có thư mục")
     for content in ("", "[1]", "{}", '{"tensors": {"a": 1}}', "[" * 10_000):
         proof.write_text(content, encoding="utf-8")
         assert one_line(command("save_and_check", folder), "không phải dấu vân tay")
+    whole = json.loads(saved_proof)
+    for part, content in {"tokenizer": [1], "outputs": ["a"], "shared": [1], "config": 3}.items():
+        proof.write_text(json.dumps({**whole, part: content}), encoding="utf-8")
+        assert one_line(command("save_and_check", folder), "save ghi")
     proof.write_bytes(b"\xff\x00")
     assert one_line(command("save_and_check", folder), "không phải dấu vân tay")
     proof.unlink()

@@ -1,202 +1,227 @@
-"""Lưu một mô hình Hugging Face, tải lại trong tiến trình mới, chứng minh nó y nguyên.
+"""Lưu một mô hình cỡ GPT-2, kiểm tra nó trong tiến trình mới, rồi phá bảy kiểu xem phép so nào thấy.
 
-    python hugging_face_round_trip.py                  # cỡ GPT-2 small, không cần mạng
-    python hugging_face_round_trip.py --size tiny      # mô hình tí hon, để thử nhanh
-    python hugging_face_round_trip.py --model gpt2     # gpt2 thật trên Hub, hoặc thư mục của bạn
-    python hugging_face_round_trip.py --out luu        # giữ tệp; chạy lần nữa: chỉ tải và đối chứng
-    python hugging_face_round_trip.py --break weight   # phá tệp vừa lưu: đối chứng phải trượt
+    python hugging_face_round_trip.py            # cỡ GPT-2 small, trọng số ngẫu nhiên, không cần mạng
+    QUICK=1 python hugging_face_round_trip.py    # mô hình tí hon, để thử nhanh
 
-Tốn (cỡ mặc định): không quá 60 giây, 4 GiB bộ nhớ, 1 GiB đĩa.
-Cần: pip install torch transformers safetensors tokenizers
-Mã thoát: 0 đã chứng minh; 1 trượt hoặc tệp hỏng; 2 không bắt đầu được; 3 thiếu gói.
+Tốn (cỡ mặc định): không quá 400 giây, 4 GiB bộ nhớ, 4 GiB đĩa.
+Cần: save_and_check.py ở cạnh; pip install torch transformers tokenizers
 """
 
 # %% Chuẩn bị
-import argparse
-import hashlib
-import inspect
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-BREAK = {  # cách phá: (tệp, phép đổi nội dung)
-    "weight": ("model.safetensors", lambda raw: raw[:-4] + bytes([raw[-4] ^ 1]) + raw[-3:]),  # lật một bit
-    "missing": ("model.safetensors", lambda raw: raw.replace(b"ln_f.bias", b"ln_f.bi_s")),  # đổi tên một tensor
-    "config": ("config.json", lambda raw: raw.replace(b'"n_head": ', b'"n_head": 1, "old": ')),  # không đụng trọng số
-}
-TEXT = "Lưu mô hình rồi tải lại: cái tải lại phải giống hệt cái đã lưu."  # để dạy và thử tokenizer
-TINY = {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128}
-SIZES = {"gpt2": {}, "tiny": TINY}  # GPT2Config() để nguyên là GPT-2 small
+import torch
+from save_and_check import check, fingerprint_path, save
+from tokenizers import ByteLevelBPETokenizer, Tokenizer
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast, logging
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-parser.add_argument("--model", help="tên trên Hub hoặc thư mục (mặc định: GPT-2 trọng số ngẫu nhiên)")
-parser.add_argument("--size", choices=SIZES, default="gpt2", help="cỡ của mô hình mặc định")
-parser.add_argument("--out", type=Path, help="thư mục giữ các tệp (mặc định: thư mục tạm, tự xoá)")
-parser.add_argument("--json", type=Path, help="ghi kết quả vào tệp này")
-parser.add_argument("--break", dest="damage", choices=BREAK, help="phá tệp vừa lưu (mô hình mặc định)")
-args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong notebook: mọi mặc định
-try:
-    import torch
-    from tokenizers import ByteLevelBPETokenizer, Tokenizer
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
-except ImportError as error:
-    parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch transformers safetensors tokenizers\n")
+QUICK = os.environ.get("QUICK") == "1"
+SIZE = {}  # GPT2Config() để nguyên là GPT-2 small
+SHARD = "200MB"  # đủ nhỏ để chia mảnh
+if QUICK:
+    SIZE = {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128}
+    SHARD = "100KB"
+TEXT = "Lưu mô hình rồi tải lại: cái tải lại phải giống hệt cái đã lưu."  # để dạy tokenizer
 
-out = args.out or Path((temporary := tempfile.TemporaryDirectory()).name)
-folder, proof_file = out / "model", out / "proof.json"
-try:
-    fresh = not any(path.is_file() for path in out.rglob("*"))
-    if not (fresh or folder.is_dir() or proof_file.is_file()) or (args.damage and args.model):
-        raise FileExistsError("đã có thứ khác, hoặc --break đi cùng --model")
-    if not fresh and (args.damage or args.model):
-        raise FileExistsError("đã có mô hình, không đi cùng --break hay --model")
-    if args.json and (args.json.is_dir() or out.absolute() in args.json.absolute().parents):
-        raise IsADirectoryError(f"--json {args.json} phải là một tệp ngoài thư mục ấy")
-    folder.mkdir(parents=True, exist_ok=True)
-except OSError as error:
-    parser.exit(2, f"Không dùng được {out}: {error.strerror or error}. Hãy chọn thư mục mới cho --out.\n")
-
-# %% Quan sát
-
-
-def observe(model, tokenizer, text):
-    """Những gì phải y nguyên: từng byte của tensor, tên nào chung một tensor, dãy id, logits ở vị trí cuối."""
-    tensors, owners = {}, {}
-    for name, t in [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]:
-        raw = t.detach().contiguous().flatten().view(torch.uint8).numpy()
-        tensors[name] = [str(t.dtype), list(t.shape), hashlib.sha256(raw).hexdigest()]
-        owners.setdefault(id(t), []).append(name)
-    tied = [" = ".join(names) for names in owners.values() if len(names) > 1]
-    ids = tokenizer(text).input_ids
-    with torch.no_grad():
-        logits = model(torch.tensor([ids])).logits[0, -1].tolist()
-    return {"tensors": tensors, "tied": tied, "parameters": model.num_parameters(), "ids": ids, "logits": logits}
-
-
-# --- khối dùng chung: bang-chung ---
-def digests(folder):
-    """SHA-256 của từng tệp."""
-    sums = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()):
-        regular = path.is_file() and not path.is_symlink()  # liên kết, ống dẫn: không mở
-        name = path.relative_to(folder).as_posix()
-        sums[name] = hashlib.sha256(path.read_bytes()).hexdigest() if regular else "không phải tệp thường"
-    return sums
-
-
-def sealed(proof):
-    """Bằng chứng dạng JSON, đứng sau SHA-256 của chính nó: sửa một chữ cũng lộ."""
-    return json.dumps([hashlib.sha256(json.dumps(proof).encode()).hexdigest(), proof])
-
-
-# --- hết khối ---
-
-# %% Cách tải
-
-
-def load(folder):
-    """Mô hình, tokenizer, và báo cáo tải: rỗng nghĩa là không tensor nào thiếu, thừa hay lệch cỡ."""
-    model, report = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    return model, tokenizer, {key: sorted(map(str, found)) for key, found in report.items() if found}
-
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+temporary = tempfile.TemporaryDirectory()  # tự xoá khi script kết thúc
+root = Path(temporary.name)
+folder = root / "my-model"
 
 # %% Dựng
 print("== Dựng ==")
-if not fresh:
-    model = None  # thư mục đã có mô hình: không dựng, không lưu, chỉ tải và đối chứng
-elif args.model:
-    try:
-        model, tokenizer, report = load(args.model)
-        if report or not tokenizer(TEXT).input_ids:
-            raise ValueError(f"tokenizer rỗng, hoặc báo cáo tải không rỗng: {report}")
-    except Exception as error:
-        code = 1 if Path(args.model, "config.json").exists() else 2  # 1: mô hình hỏng; 2: không phải mô hình
-        parser.exit(code, f"Không tải được {args.model}: {str(error).splitlines()[0]}\n")
-else:
-    bpe = ByteLevelBPETokenizer()
-    bpe.train_from_iterator([TEXT], vocab_size=300, special_tokens=["<|endoftext|>"], show_progress=False)
-    bpe = Tokenizer.from_str(bpe.to_str())
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|endoftext|>")
-    torch.manual_seed(0)
-    model = GPT2LMHeadModel(GPT2Config(**SIZES[args.size], bos_token_id=0, eos_token_id=0)).eval()
-    with torch.no_grad():  # tensor mới hay toàn 0 hoặc toàn 1: mất rồi tạo lại vẫn "đúng". Nên cộng nhiễu.
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter), alpha=0.02)
+letters = ByteLevelBPETokenizer()
+letters.train_from_iterator(
+    [TEXT], vocab_size=300, special_tokens=["<|endoftext|>"], show_progress=False
+)
+tokenizer = PreTrainedTokenizerFast(
+    tokenizer_object=Tokenizer.from_str(letters.to_str()), eos_token="<|endoftext|>"
+)
+torch.manual_seed(0)
+model = GPT2LMHeadModel(GPT2Config(**SIZE, bos_token_id=0, eos_token_id=0))
+parameters = dict(model.named_parameters())
+constant = [name for name, tensor in parameters.items() if tensor.min() == tensor.max()]
+print(
+    f"{model.num_parameters()} tham số; {len(parameters)} tensor, {len(constant)} tensor toàn 0 hay 1"
+)
 
-print(f"{model.num_parameters()} tham số; tokenizer có {len(tokenizer)} token" if model else "đã lưu từ lần trước")
+model.save_pretrained(root / "before")  # bản «lần trước», để dành cho một kiểu phá
+with torch.no_grad():
+    for parameter in parameters.values():
+        # Thay cho huấn luyện. Không có nhiễu thì tensor toàn 0 mất đi rồi tạo lại vẫn «đúng».
+        parameter.add_(torch.randn_like(parameter), alpha=0.02)
 
 # %% Lưu
-if fresh:
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+save(model, tokenizer, folder)
 
 # %% Tệp đã lưu
 print("\n== Tệp đã lưu ==")
-sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()}
-print(*(f"{size:>11} byte  {name}" for name, size in sizes.items()), sep="\n")
+files = {}
+for path in sorted(folder.iterdir()):
+    files[path.name] = path.stat().st_size
+    print(f"{path.stat().st_size:>11} byte  {path.name}")
 
-# %% Giữ bằng chứng
-if fresh:  # proof.json ghi sau cùng: có nó nghĩa là đã lưu xong
-    proof = {"files": digests(folder), **observe(model, tokenizer, TEXT)}
-    proof_file.write_text(sealed(proof), encoding="utf-8")
-if args.damage:
-    name, change = BREAK[args.damage]
-    (folder / name).write_bytes(change((folder / name).read_bytes()))
+# %% Kiểm tra trong tiến trình mới
+print("\n== Kiểm tra trong tiến trình mới ==")
 
-# %% Tiến trình mới
-CHILD = f"""
-import hashlib, json, sys, torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
-{inspect.getsource(load)}
-{inspect.getsource(observe)}
-model, tokenizer, report = load(sys.argv[1])
-print(json.dumps({{"report": report, **observe(model, tokenizer, text=sys.argv[2])}}))
-"""
 
-# %% Tải lại
-print("\n== Tải lại ==")
-command = [sys.executable, "-X", "utf8", "-c", CHILD, str(folder), TEXT]
-if not proof_file.is_file():
-    parser.exit(1, f"TRƯỢT: {out} chưa lưu xong hoặc mất proof.json: hãy xoá nó rồi lưu lại.\n")
-try:
-    _, proof = json.loads(text := proof_file.read_text(encoding="utf-8"))
-    if sealed(proof) != text:
-        raise ValueError("proof.json đã bị sửa")
-    changed = sorted({name for name, _ in proof["files"].items() ^ digests(folder).items()})
-    if changed and not args.damage:  # tệp lạ thì không mở
-        raise ValueError(f"thiếu, thừa hoặc khác lúc lưu: {', '.join(changed)}")
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=300)
-    seen = json.loads(done.stdout)
-    old, new = torch.tensor(proof["logits"]), torch.tensor(seen["logits"])
-    difference = (new - old).abs().max().item()
-except Exception as error:
-    reason = getattr(error, "stderr", None) or str(error)
-    parser.exit(1, f"TRƯỢT: {out} hỏng, hãy chép lại bản gốc. {reason.strip().splitlines()[-1]}\n")
-print("báo cáo tải:", seen["report"] or "rỗng")
+def check_in_new_process(folder):
+    """Như gõ ở dòng lệnh. Tiến trình mới không biết gì ngoài thư mục và dấu vân tay."""
+    command = [sys.executable, "-X", "utf8", "save_and_check.py", str(folder)]
+    return subprocess.run(command, capture_output=True, encoding="utf-8")
 
-# %% Đối chứng
-print("\n== Đối chứng ==")
-loose = {"torch.bfloat16": 1.6e-2, "torch.float16": 1e-3}  # sai số của torch.testing.assert_close
-rtol = max(loose.get(dtype, 1.3e-6) for dtype, *_ in proof["tensors"].values())
-checks = {
-    "files": (f"{len(proof['files'])} tệp, tệp đã đổi: {', '.join(changed) or 'không'}", not changed),
-    "report": ("báo cáo tải rỗng", not seen["report"]),
-    "weights": (f"{len(proof['tensors'])} tên tensor bằng nhau từng bit", seen["tensors"] == proof["tensors"]),
-    "ties": (f"tên chung tensor: {', '.join(seen['tied']) or 'không'}", seen["tied"] == proof["tied"]),
-    "tokenizer": ("tokenizer cho cùng dãy id", seen["ids"] == proof["ids"]),
-    "logits": (f"logits lệch nhiều nhất {difference:.2g}", torch.allclose(new, old, rtol=rtol, atol=1e-5)),
+
+done = check_in_new_process(folder)
+print(f"save_and_check.py, mã thoát {done.returncode}: {done.stdout}", end="")
+saved = json.loads(fingerprint_path(folder).read_text(encoding="utf-8"))
+names = saved["tensors"]
+shared = [" = ".join(group) for group in saved["shared"]]
+print(f"{len(names)} tên tensor; dùng chung: {', '.join(shared)}")
+
+# %% Bảy kiểu phá
+
+
+def flip_lowest_bit(folder):
+    """Bit thấp nhất của số cuối cùng trong tệp."""
+    with (folder / "model.safetensors").open("r+b") as stream:
+        stream.seek(-4, os.SEEK_END)
+        byte = stream.read(1)[0]
+        stream.seek(-4, os.SEEK_END)
+        stream.write(bytes([byte ^ 1]))
+
+
+def rename_tensor(folder):
+    """Tên các tensor nằm ở đầu tệp."""
+    with (folder / "model.safetensors").open("r+b") as stream:
+        header = stream.read(100_000)
+        stream.seek(header.index(b"ln_f.bias"))
+        stream.write(b"ln_f.bi_s")
+
+
+def edit_config(folder, name, value):
+    file = folder / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config[name] = value
+    file.write_text(json.dumps(config), encoding="utf-8")
+
+
+def edit_heads(folder):
+    edit_config(folder, "n_head", 1)
+
+
+def edit_dropout(folder):
+    edit_config(folder, "resid_pdrop", 0.5)
+
+
+def lose_shared_weight(folder):
+    edit_config(folder, "tie_word_embeddings", False)
+
+
+def exchange_token_ids(folder):
+    """Hai token đổi id cho nhau: mã hoá rồi giải mã vẫn ra câu cũ."""
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    vocabulary = content["model"]["vocab"]
+    vocabulary["a"], vocabulary["i"] = vocabulary["i"], vocabulary["a"]
+    file.write_text(json.dumps(content), encoding="utf-8")
+
+
+def save_shards_over_old_file(folder):
+    """Lần trước lưu một tệp; lần này chia mảnh, vào cùng thư mục. Tệp cũ nằm lại."""
+    shutil.copy(root / "before/model.safetensors", folder)
+    model.save_pretrained(folder, max_shard_size=SHARD)
+
+
+FAULTS = {
+    "bit": ("lật một bit", flip_lowest_bit),
+    "renamed": ("đổi tên một tensor", rename_tensor),
+    "heads": ("sửa số đầu chú ý", edit_heads),
+    "dropout": ("sửa dropout", edit_dropout),
+    "shared": ("tắt dùng chung trọng số", lose_shared_weight),
+    "ids": ("đổi id hai token", exchange_token_ids),
+    "old": ("chia mảnh đè lên bản cũ", save_shards_over_old_file),
 }
-print(*(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}" for text, passed in checks.values()), sep="\n")
-verdict = {name: passed for name, (_, passed) in checks.items()}
-if args.json:
-    exact = {"checks": verdict, "parameters": seen["parameters"], "tensors": len(seen["tensors"]), "files": sizes}
-    beyond = sizes.get("model.safetensors", 0) - 4 * seen["parameters"]
-    exact |= {"tied": seen["tied"], "bytes_beyond_4_per_parameter": beyond}
-    approx = {"logits_difference": {"value": difference, "rel": 0.05, "abs": 1e-5}}
-    args.json.write_text(json.dumps({"exact": exact, "approx": approx}), encoding="utf-8")
-if not all(verdict.values()):
-    parser.exit(1, "TRƯỢT: cái tải lại không phải cái đã lưu.\n")
-print("ĐÃ CHỨNG MINH: cái tải lại chính là cái đã lưu.")
+
+# %% Phá rồi kiểm tra
+print("\n== Phá rồi kiểm tra ==")
+lines = {}
+for fault, (title, damage) in FAULTS.items():
+    broken = root / fault / "my-model"
+    shutil.copytree(folder, broken)
+    shutil.copy(fingerprint_path(folder), fingerprint_path(broken))
+    damage(broken)
+    lines[fault] = check(broken)
+    shutil.rmtree(root / fault)
+    print(f"{title}:")
+    for line in lines[fault]:
+        print(f"    {line}")
+
+# %% Phép so nào thấy
+print("\n== Phép so nào thấy ==")
+COMPARISONS = {  # tên: dòng của save_and_check bắt đầu bằng gì
+    "report": "báo cáo tải",
+    "bits": "tensor",
+    "shared": "trọng số dùng chung",
+    "config": "cấu hình",
+    "tokenizer": "tokenizer",
+    "outputs": "đầu ra",
+}
+seen = {}
+print(f"{'':<24} báo cáo  từng bit  dùng chung  cấu hình  tokenizer  đầu ra")
+for fault, (title, _) in FAULTS.items():
+    row = {}
+    for comparison, start in COMPARISONS.items():
+        row[comparison] = any(line.startswith(start) for line in lines[fault])
+    seen[fault] = row
+    marks = ["thấy" if found else "-" for found in row.values()]
+    print(f"{title:<24} {marks[0]:<8} {marks[1]:<9} {marks[2]:<11} ", end="")
+    print(f"{marks[3]:<9} {marks[4]:<10} {marks[5]}")
+
+# %% Đối chiếu
+print("\n== Đối chiếu ==")
+checks = {}
+
+
+def report(name, passed, text):
+    verdict = "ĐẠT" if passed else "TRƯỢT"
+    print(f"{verdict:<5}  {text}")
+    checks[name] = passed
+
+
+report("proved", done.returncode == 0, "thư mục lành: tiến trình mới xác nhận đúng như lúc lưu")
+tie = "lm_head.weight = transformer.wte.weight"
+report("ties", shared == [tie], "hai tên cùng chỉ một tensor, lúc lưu và sau khi tải")
+different = check(folder)
+bits = not any(line.startswith(COMPARISONS["bits"]) for line in different)
+report("weights", bits, "thư mục lành: mọi tensor bằng nhau từng bit")
+report("logits", different == [], "thư mục lành: đầu ra cũng thế, không phép so nào báo nhầm")
+missed = [fault for fault in FAULTS if not lines[fault]]
+report("all", missed == [], f"{len(FAULTS)} kiểu phá: lọt {len(missed)}")
+alone = [sum(row[comparison] for row in seen.values()) for comparison in COMPARISONS]
+report("alone", max(alone) < len(FAULTS), f"không phép so nào một mình thấy quá {max(alone)} kiểu")
+
+# %% Kết quả
+results = {
+    "exact": {
+        "checks": checks,
+        "parameters": model.num_parameters(),
+        "tensors": len(parameters),
+        "constant": len(constant),
+        "names": len(names),
+        "shared": shared,
+        "files": files,
+        "bytes_beyond_4_per_parameter": files["model.safetensors"] - 4 * model.num_parameters(),
+        "faults": len(FAULTS),
+        "most_alone": max(alone),
+        "seen": seen,
+    }
+}
+if not all(checks.values()):
+    sys.exit("TRƯỢT: cái tải lại không phải cái đã lưu, hoặc có kiểu phá không phép so nào thấy.")

@@ -1,117 +1,196 @@
-"""Tải xong mô hình có kiểu số gì, giữ được bit nào, và bước huấn luyện nào mất trong bfloat16.
+"""Tải xong mô hình có kiểu số gì, và huấn luyện trong bfloat16 thì mất bước nào, tốn bao nhiêu.
 
-    python loaded_dtype.py                 # mô hình tí hon, không cần mạng
-    python loaded_dtype.py --break trust   # tin rằng tải xong là float32: đối chứng phải trượt
+    python loaded_dtype.py    # mô hình tí hon, không cần mạng
 
-Tốn (cỡ mặc định): không quá 30 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 90 giây, 3 GiB bộ nhớ, 0,1 GiB đĩa.
 Cần: pip install torch transformers safetensors
-Mã thoát: 0 đã chứng minh; 1 trượt; 2 không bắt đầu được; 3 thiếu gói.
 """
 
 # %% Chuẩn bị
-import argparse
 import copy
 import json
 import sys
 import tempfile
 from pathlib import Path
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-parser.add_argument("--json", type=Path, help="ghi kết quả vào tệp này")
-parser.add_argument("--break", dest="damage", choices=("trust",), help="quên nói dtype khi tải để huấn luyện")
-args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong notebook: mọi mặc định
-try:
-    import torch
-    from safetensors.torch import load_file
-    from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
-except ImportError as error:
-    parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch transformers safetensors\n")
-if args.json and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):
-    parser.exit(2, f"Không ghi được --json {args.json}: hãy chọn một tệp trong thư mục có sẵn.\n")
-FILE, root = "model.safetensors", Path((temporary := tempfile.TemporaryDirectory()).name)
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, logging
 
-# %% Dựng
-torch.manual_seed(0)
-config = GPT2Config(n_layer=2, n_head=2, n_embd=64, vocab_size=512, n_positions=128, bos_token_id=0, eos_token_id=0)
-model = GPT2LMHeadModel(config).eval().requires_grad_(False)
-for parameter in model.parameters():  # tensor toàn 0 hay toàn 1 thì làm tròn không mất gì. Nên cộng nhiễu.
-    parameter.add_(torch.randn_like(parameter), alpha=0.02)
+TINY = {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128}
+RATE = 1e-5  # tốc độ học thường gặp khi tinh chỉnh
+RANK = 4  # hạng của adapter
+
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+temporary = tempfile.TemporaryDirectory()  # tự xoá khi script kết thúc
+root = Path(temporary.name)
 
 # %% Lưu
+torch.manual_seed(0)
+config = GPT2Config(**TINY, bos_token_id=0, eos_token_id=0)
+model = GPT2LMHeadModel(config)
+with torch.no_grad():
+    for parameter in model.parameters():  # tensor toàn 0 hay 1 thì làm tròn không mất gì
+        parameter.add_(torch.randn_like(parameter), alpha=0.02)
 model.save_pretrained(root / "float32")
-copy.deepcopy(model).to(torch.bfloat16).save_pretrained(root / "bfloat16")  # bản sao: .to() đổi ngay trên mô hình
+copy.deepcopy(model).to(torch.bfloat16).save_pretrained(root / "bfloat16")
 copy.deepcopy(model).to(torch.float16).save_pretrained(root / "float16")
-model.save_pretrained(root / "edited")  # trọng số float32, cấu hình nói bfloat16
-path = root / "edited" / "config.json"
-path.write_text(path.read_text(encoding="utf-8").replace('"float32"', '"bfloat16"'), encoding="utf-8")
+
+model.save_pretrained(root / "edited")  # trọng số float32, nhưng cấu hình nói bfloat16
+file = root / "edited/config.json"
+edited = json.loads(file.read_text(encoding="utf-8"))
+edited["dtype"] = "bfloat16"
+file.write_text(json.dumps(edited), encoding="utf-8")
 
 # %% Bảy cách tải
-
-
-def into_model(folder, assign):
-    """Nạp state_dict của thư mục vào một mô hình float32 dựng sẵn."""
-    fresh = GPT2LMHeadModel(config)
-    fresh.load_state_dict(AutoModelForCausalLM.from_pretrained(folder).state_dict(), assign=assign)
-    return fresh
-
-
 load = AutoModelForCausalLM.from_pretrained
-WAYS = {  # tên: (thư mục, kiểu phải có sau khi tải, cách tải)
-    "default": ("bfloat16", "bfloat16", "load(folder)"),
-    "dtype": ("bfloat16", "float32", "load(folder, dtype=torch.float32)"),
-    "torch_dtype": ("bfloat16", "float32", "load(folder, torch_dtype=torch.float32)"),
-    "edited": ("edited", "bfloat16", "load(folder)"),
-    "dtype_edited": ("edited", "float32", "load(folder, dtype=torch.float32)"),
-    "state_dict": ("float16", "float32", "into_model(folder, assign=False)"),
-    "assign": ("float16", "float16", "into_model(folder, assign=True)"),
+
+
+def into_float32_model(folder, assign):
+    """Nạp state_dict của thư mục vào một mô hình float32 dựng sẵn."""
+    model = GPT2LMHeadModel(config)
+    model.load_state_dict(load(folder).state_dict(), assign=assign)
+    return model
+
+
+loaded = {
+    "default": load(root / "bfloat16"),
+    "dtype": load(root / "bfloat16", dtype=torch.float32),
+    "torch_dtype": load(root / "bfloat16", torch_dtype=torch.float32),
+    "edited": load(root / "edited"),
+    "dtype_edited": load(root / "edited", dtype=torch.float32),
+    "state_dict": into_float32_model(root / "float16", assign=False),
+    "assign": into_float32_model(root / "float16", assign=True),
 }
+FOLDERS = {"edited": "edited", "dtype_edited": "edited"}
+FOLDERS |= {"state_dict": "float16", "assign": "float16"}
 
 # %% Kiểu số sau khi tải
 print("== Kiểu số sau khi tải ==")
-kinds, kept = {}, {}
-for way, (name, _, code) in WAYS.items():
-    folder = root / name
-    loaded = eval(code)
-    kinds[way] = str(loaded.dtype).removeprefix("torch.")
-    state = loaded.state_dict()
-    kept[way] = all(torch.equal(state[key].double(), t.double()) for key, t in load_file(folder / FILE).items())
-    print(f"{name:<9} {code:<40} {kinds[way]:<9} {'giữ mọi giá trị trong tệp' if kept[way] else 'ĐÃ LÀM TRÒN'}")
+TEXTS = {
+    "default": "bfloat16  from_pretrained(d)",
+    "dtype": "bfloat16  from_pretrained(d, dtype=torch.float32)",
+    "torch_dtype": "bfloat16  from_pretrained(d, torch_dtype=…)",
+    "edited": "edited    from_pretrained(d)",
+    "dtype_edited": "edited    from_pretrained(d, dtype=torch.float32)",
+    "state_dict": "float16   load_state_dict(…)",
+    "assign": "float16   load_state_dict(…, assign=True)",
+}
+kinds = {}
+kept = {}
+for way, result in loaded.items():
+    kinds[way] = str(result.dtype).removeprefix("torch.")
+    state = result.state_dict()
+    saved = load_file(root / FOLDERS.get(way, "bfloat16") / "model.safetensors")
+    kept[way] = all(torch.equal(state[name].double(), t.double()) for name, t in saved.items())
+    words = "giữ mọi giá trị" if kept[way] else "ĐÃ LÀM TRÒN"
+    print(f"{TEXTS[way]:<50} {kinds[way]:<9} {words}")
 
 # %% Một bước huấn luyện
-print("\n== Một bước huấn luyện ==")
-LR = 1e-5  # tốc độ học thường gặp khi tinh chỉnh
 
 
-def stuck(model):
-    """Tỉ lệ tham số không đổi chút nào sau một bước AdamW."""
-    old, ids = [p.detach().clone() for p in model.parameters()], torch.arange(512).reshape(4, 128)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0)
-    torch.nn.functional.cross_entropy(model(ids).logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()).backward()
+class WithAdapter(torch.nn.Module):
+    """Một lớp đóng băng, cộng hai ma trận nhỏ float32: ý của LoRA, viết ngắn nhất có thể."""
+
+    def __init__(self, frozen):
+        super().__init__()
+        self.frozen = frozen
+        inputs, outputs = frozen.weight.shape
+        self.down = torch.nn.Parameter(torch.randn(inputs, RANK) / RANK)
+        self.up = torch.nn.Parameter(torch.randn(RANK, outputs) * 0.02)
+
+    def forward(self, hidden):
+        change = hidden.float() @ self.down @ self.up
+        return self.frozen(hidden) + change.to(hidden.dtype)
+
+
+def step_once(model):
+    """Một bước AdamW: tỉ lệ tham số được học mà không đổi chút nào, và số byte cần để học."""
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    before = [parameter.detach().clone() for parameter in trainable]
+    optimizer = torch.optim.AdamW(trainable, lr=RATE, weight_decay=0)
+    ids = torch.arange(512).reshape(4, 128)
+    logits = model(ids).logits[:, :-1].float()
+    torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()).backward()
     optimizer.step()
-    same = sum((new == was).sum().item() for new, was in zip(model.parameters(), old, strict=True))
-    return same / sum(p.numel() for p in old)
+
+    unmoved = 0
+    for parameter, old in zip(trainable, before, strict=True):
+        unmoved += (parameter == old).sum().item()
+    memory = sum(parameter.nbytes for parameter in model.parameters())
+    for parameter in trainable:
+        memory += parameter.grad.nbytes
+        memory += optimizer.state[parameter]["exp_avg"].nbytes
+        memory += optimizer.state[parameter]["exp_avg_sq"].nbytes
+    trained = sum(parameter.numel() for parameter in trainable)
+    return {"stuck": unmoved / trained, "bytes": memory, "trained": trained}
 
 
-folder = root / "bfloat16"
-share = {"default": stuck(load(folder)), "dtype": stuck(load(folder) if args.damage else eval(WAYS["dtype"][2]))}
-for way, value in share.items():
-    print(f"{WAYS[way][2]:<40} {value:.1%} tham số đứng yên")
+def with_adapters():
+    """Nền bfloat16 đóng băng; chỉ adapter float32 được học."""
+    model = load(root / "bfloat16").requires_grad_(False)
+    for block in model.transformer.h:
+        block.attn.c_attn = WithAdapter(block.attn.c_attn)
+    return model
 
-# %% Đối chứng
-print("\n== Đối chứng ==")
-checks = {
-    "kinds": ("cả bảy cách: kiểu số như đã đoán", all(kinds[way] == kind for way, (_, kind, _) in WAYS.items())),
-    "edited": ("sửa dtype trong cấu hình: float32 bị làm tròn thành bfloat16", not kept["edited"]),
-    "kept": ("sáu cách còn lại: không giá trị nào đổi", all(kept[way] for way in WAYS if way != "edited")),
-    "lost": ("tải bfloat16 mà không nói gì: quá nửa tham số đứng yên", share["default"] > 0.5),
-    "moved": ("tải với dtype=torch.float32: gần như tham số nào cũng nhúc nhích", share["dtype"] < 0.1),
+
+# %% Bộ nhớ và tham số đứng yên
+print("\n== Bộ nhớ và tham số đứng yên ==")
+parameters = model.num_parameters()
+torch.manual_seed(0)
+steps = {
+    "default": step_once(load(root / "bfloat16")),
+    "dtype": step_once(load(root / "bfloat16", dtype=torch.float32)),
+    "adapter": step_once(with_adapters()),
 }
-print(*(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}" for text, passed in checks.values()), sep="\n")
-verdict = {name: passed for name, (_, passed) in checks.items()}
-if args.json:
-    approx = {"stuck": {way: {"value": value, "abs": 0.02} for way, value in share.items()}}
-    exact = {"checks": verdict, "kinds": kinds, "kept": kept}
-    args.json.write_text(json.dumps({"exact": exact, "approx": approx}), encoding="utf-8")
-if not all(verdict.values()):
-    parser.exit(1, "TRƯỢT: mô hình tải về không có kiểu số mà bước huấn luyện cần.\n")
-print("ĐÃ CHỨNG MINH: kiểu số sau khi tải do thư mục quyết định, trừ khi bạn nói rõ dtype.")
+TITLES = {
+    "default": "tất cả bfloat16",
+    "dtype": "tất cả float32",
+    "adapter": "nền bfloat16 đóng băng, adapter float32",
+}
+print(f"{'':<41} được học   đứng yên   byte mỗi tham số")
+for way, result in steps.items():
+    result["per_parameter"] = result["bytes"] / parameters
+    print(f"{TITLES[way]:<41} {result['trained']:>8} {result['stuck']:>9.1%}", end="")
+    print(f" {result['per_parameter']:>11.2f}")
+
+# %% Đối chiếu
+print("\n== Đối chiếu ==")
+checks = {}
+
+
+def report(name, passed, text):
+    verdict = "ĐẠT" if passed else "TRƯỢT"
+    print(f"{verdict:<5}  {text}")
+    checks[name] = passed
+
+
+wanted = ["bfloat16", "float32", "float32", "bfloat16", "float32", "float32", "float16"]
+others = [way for way in loaded if way != "edited"]
+report("kinds", list(kinds.values()) == wanted, "cả bảy cách: kiểu số như bảng trên")
+report("edited", not kept["edited"], "sửa dtype trong cấu hình: float32 bị làm tròn")
+report("kept", all(kept[way] for way in others), "sáu cách còn lại: không giá trị nào đổi")
+report("lost", steps["default"]["stuck"] > 0.5, "học trong bfloat16: quá nửa tham số đứng yên")
+report("moved", steps["dtype"]["stuck"] < 0.1, "học trong float32: hầu như tham số nào cũng đổi")
+report("adapter", steps["adapter"]["stuck"] < 0.1, "adapter float32 trên nền bfloat16 cũng vậy")
+report("cheap", steps["adapter"]["bytes"] < steps["default"]["bytes"], "và tốn ít bộ nhớ nhất")
+
+# %% Kết quả
+exact_steps = {}
+approx_steps = {}
+for way, result in steps.items():
+    exact_steps[way] = {name: result[name] for name in ("trained", "bytes", "per_parameter")}
+    approx_steps[way] = {"value": result["stuck"], "abs": 0.02}
+results = {
+    "exact": {
+        "checks": checks,
+        "kinds": kinds,
+        "kept": kept,
+        "parameters": parameters,
+        "steps": exact_steps,
+    },
+    "approx": {"stuck": approx_steps},
+}
+if not all(checks.values()):
+    sys.exit("TRƯỢT: kiểu số sau khi tải, hay bước huấn luyện, không như đã nói.")

@@ -1,18 +1,12 @@
-"""Lưu trọng số chia nhiều tệp, đọc riêng một tensor, và vì sao phải lưu vào thư mục mới.
+"""Chia mảnh một thư mục, đọc riêng một tensor, và chữa thư mục có hai lần lưu nằm lẫn.
 
-    python sharded_folder.py                  # mô hình tí hon, không cần mạng
-    python sharded_folder.py --break reuse    # lưu vào thư mục còn tệp cũ: đối chứng phải trượt
-    python sharded_folder.py --break mix      # một tệp lấy từ lần lưu khác: đối chứng phải trượt
+    python sharded_folder.py    # mô hình tí hon, không cần mạng
 
-Tốn (cỡ mặc định): không quá 30 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
-Cần: pip install torch transformers safetensors
-Mã thoát: 0 đã chứng minh; 1 trượt; 2 không bắt đầu được; 3 thiếu gói.
+Tốn (cỡ mặc định): không quá 90 giây, 3 GiB bộ nhớ, 0,1 GiB đĩa.
+Cần: save_and_check.py và verify_checkpoint.py ở cạnh; pip install torch transformers safetensors
 """
 
 # %% Chuẩn bị
-import argparse
-import hashlib
-import inspect
 import json
 import shutil
 import subprocess
@@ -20,130 +14,175 @@ import sys
 import tempfile
 from pathlib import Path
 
-LIMIT = 100_000  # byte dữ liệu mỗi tệp; với mô hình thật hãy viết "5GB". Mặc định của thư viện là "50GB".
+import torch
+from safetensors import safe_open
+from save_and_check import check, fingerprint_path, save
+from transformers import GPT2Config, GPT2LMHeadModel, logging
+
+LIMIT = 100_000  # byte dữ liệu mỗi tệp; với mô hình thật hãy viết "5GB"
 NAME = "transformer.h.1.mlp.c_proj.weight"  # tensor sẽ đọc riêng
 INDEX = "model.safetensors.index.json"
 TINY = {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128}
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-parser.add_argument("--json", type=Path, help="ghi kết quả vào tệp này")
-parser.add_argument("--break", dest="damage", choices=("reuse", "mix"), help="làm sai một chỗ lúc lưu")
-args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong notebook: mọi mặc định
-try:
-    import torch
-    from safetensors import safe_open
-    from transformers import GPT2Config, GPT2LMHeadModel
-except ImportError as error:
-    parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch transformers safetensors\n")
-if args.json and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):
-    parser.exit(2, f"Không ghi được --json {args.json}: hãy chọn một tệp trong thư mục có sẵn.\n")
-root = Path((temporary := tempfile.TemporaryDirectory()).name)
-folder, used = root / "sharded", root / "used"
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+temporary = tempfile.TemporaryDirectory()  # tự xoá khi script kết thúc
+root = Path(temporary.name)
 
-# %% Dựng
-torch.manual_seed(0)
-old = GPT2LMHeadModel(GPT2Config(**TINY, bos_token_id=0, eos_token_id=0)).eval().requires_grad_(False)
-new = GPT2LMHeadModel(old.config).eval().requires_grad_(False)
-for parameter in (*old.parameters(), *new.parameters()):  # tensor toàn 0 hay toàn 1: mất rồi tạo lại vẫn "đúng"
-    parameter.add_(torch.randn_like(parameter), alpha=0.02)
+# %% Hai lần lưu
 
-# %% Lưu
-folder.mkdir(parents=True)  # phải là thư mục mới: đã có thì dừng ngay ở đây
-new.save_pretrained(folder, max_shard_size=LIMIT)
+
+def trained(steps):
+    """Thay cho huấn luyện: cùng mô hình, cộng nhiễu `steps` lần."""
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(**TINY, bos_token_id=0, eos_token_id=0)).eval()
+    with torch.no_grad():
+        for _ in range(steps):
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter), alpha=0.02)
+    return model
+
+
+old = trained(1)
+new = trained(2)
+folder = root / "new"
+save(new, None, folder, max_shard_size=LIMIT)
 
 # %% Tệp đã lưu
 print("== Tệp đã lưu ==")
-index, shards = json.loads((folder / INDEX).read_text(encoding="utf-8")), {}
-for file in sorted(set(index["weight_map"].values())):
-    with safe_open(folder / file, framework="pt") as opened:
-        held = [opened.get_tensor(name).nbytes for name in sorted(opened.keys())]
-    shards[file] = {"data": sum(held), "tensors": len(held)}
-    print(f"{sum(held):>8} byte dữ liệu, {len(held):>2} tensor   {file}")
-print(f"{INDEX}: {len(index['weight_map'])} tên → tệp, cộng lại {index['metadata']['total_size']} byte dữ liệu")
+index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+weight_map = index["weight_map"]
+shards = {}
+for name in sorted(set(weight_map.values())):
+    with safe_open(folder / name, framework="pt") as file:
+        held = sorted(file.keys())
+        sizes = [file.get_tensor(tensor).nbytes for tensor in held]
+    shards[name] = {"data": sum(sizes), "tensors": len(sizes)}
+    print(f"{sum(sizes):>8} byte dữ liệu, {len(sizes):>2} tensor   {name}")
+print(f"{INDEX}: {len(weight_map)} tên → tệp")
 
-# %% Hai hàm đọc bản chỉ dẫn
+# %% Đọc một tensor
 
 
 def read_tensor(folder, name):
-    """Một tensor của bản chia tệp: bản chỉ dẫn nói nó ở tệp nào, chỉ tệp ấy được mở."""
-    weight_map = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"]
-    with safe_open(folder / weight_map[name], framework="pt") as opened:
-        return opened.get_tensor(name)
-
-
-def leftovers(folder):
-    """Tệp trọng số thừa hay thiếu so với bản chỉ dẫn. Phải rỗng; không thì thư mục chứa hai lần lưu."""
-    named = set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
-    return sorted(named ^ {path.name for path in folder.glob("*.safetensors")})
+    """Chỉ mở tệp chứa tensor đó: bản chỉ dẫn ghi nó ở tệp nào."""
+    index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    with safe_open(folder / index["weight_map"][name], framework="pt") as file:
+        return file.get_tensor(name)
 
 
 # %% Chỉ một tệp
 print("\n== Chỉ một tệp ==")
-(lone := root / "lone").mkdir()  # thư mục này chỉ có bản chỉ dẫn và một tệp trọng số
-for file in ("config.json", INDEX, index["weight_map"][NAME]):
-    shutil.copy(folder / file, lone)
-tensor, held = read_tensor(lone, NAME), len(list(lone.glob("*.safetensors")))
+lone = root / "lone"
+lone.mkdir()
+shutil.copy(folder / INDEX, lone)
+shutil.copy(folder / weight_map[NAME], lone)
+tensor = read_tensor(lone, NAME)
+held = len(list(lone.glob("*.safetensors")))
 print(f"có {held} trong {len(shards)} tệp trọng số; {NAME}: {list(tensor.shape)}")
 
-# %% Thư mục dùng lại
-print("\n== Thư mục dùng lại ==")
+# %% Lưu vào thư mục cũ
+print("\n== Lưu vào thư mục cũ ==")
+used = root / "used"
 old.save_pretrained(used)  # một tệp
-new.save_pretrained(used, max_shard_size=LIMIT)  # nhiều tệp; model.safetensors của lần trước vẫn nằm đó
-print(f"{len(list(used.glob('*.safetensors')))} tệp trọng số, thừa: {', '.join(leftovers(used))}")
-
-# %% Phá
-if args.damage == "reuse":
-    shutil.copy(used / "model.safetensors", folder)
-if args.damage == "mix":  # một tệp của lần lưu khác: cùng tên, cùng cỡ, khác giá trị
-    old.save_pretrained(root / "other", max_shard_size=LIMIT)
-    shutil.copy(root / "other" / index["weight_map"][NAME], folder)
-
-# %% Tiến trình mới
+new.save_pretrained(used, max_shard_size=LIMIT)  # nhiều mảnh, cùng thư mục
+for path in sorted(used.glob("model*")):
+    print(path.name)
 
 
-def bits(model):
-    return {name: hashlib.sha256(t.numpy()).hexdigest() for name, t in model.state_dict().items()}
+def whose(folder):
+    """Tải như thường, rồi xem đó là trọng số của lần lưu nào."""
+    model, report = GPT2LMHeadModel.from_pretrained(folder, output_loading_info=True)
+    state = model.state_dict()
+    for name, saved in {"cũ": old, "mới": new}.items():
+        if all(torch.equal(state[key], tensor) for key, tensor in saved.state_dict().items()):
+            return name, any(report.values())
+    return "lẫn lộn", any(report.values())
 
 
-CHILD = f"""
-import hashlib, json, sys
-from transformers import AutoModelForCausalLM
-{inspect.getsource(bits)}
-for folder in sys.argv[1:]:
-    model, report = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
-    print(json.dumps([bits(model), [key for key, found in report.items() if found]]))
-"""
+stale, complained = whose(used)
+print(f"from_pretrained: trọng số {stale}, báo cáo tải {'có lời' if complained else 'rỗng'}")
 
-# %% Tải lại
-print("\n== Tải lại ==")
-new.save_pretrained(root / "single")
-command = [sys.executable, "-X", "utf8", "-c", CHILD, *map(str, (root / "single", folder, used))]
-done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
-if done.returncode:
-    parser.exit(1, f"TRƯỢT: không tải được. {done.stderr.strip()[-200:]}\n")
-loaded = dict(zip(("single", "sharded", "used"), map(json.loads, done.stdout.splitlines()), strict=True))
-was = {str(bits(old)): "cũ", str(bits(new)): "mới"}
-found = {name: was.get(str(seen), "lẫn lộn") for name, (seen, _) in loaded.items()}
-for name, (_, report) in loaded.items():
-    print(f"{name:<8} báo cáo tải {', '.join(report) or 'rỗng'}; trọng số {found[name]}")
+# %% Ai thấy
+print("\n== Ai thấy ==")
 
-# %% Đối chứng
-print("\n== Đối chứng ==")
-over = [held["tensors"] for held in shards.values() if held["data"] > LIMIT]
-checks = {
-    "limit": (f"vượt {LIMIT} byte chỉ khi tệp có đúng một tensor: {len(over)} tệp", set(over) == {1}),
-    "one": (f"đọc một tensor từ {held} tệp: đúng từng bit", held == 1 and torch.equal(tensor, new.state_dict()[NAME])),
-    "same": ("một tệp hay nhiều tệp: cùng những bit ấy", found["single"] == found["sharded"] == "mới"),
-    "leftovers": (f"thư mục mới không có tệp thừa: {', '.join(leftovers(folder)) or 'không'}", not leftovers(folder)),
-    "stale": ("thư mục dùng lại: trọng số cũ, báo cáo rỗng", found["used"] == "cũ" and not loaded["used"][1]),
-    "seen": ("phép kiểm tệp thừa thấy điều đó", leftovers(used) == ["model.safetensors"]),
+
+def inspect_folder(folder):
+    """Soi thư mục mà không tải nó, như gõ ở dòng lệnh."""
+    command = [sys.executable, "-X", "utf8", "verify_checkpoint.py", str(folder)]
+    return subprocess.run(command, capture_output=True, encoding="utf-8")
+
+
+shutil.copy(fingerprint_path(folder), fingerprint_path(used))
+compared = check(used)
+inspected = inspect_folder(used).returncode
+print(f"save_and_check.py: {compared[0]}")
+print(f"verify_checkpoint.py: mã thoát {inspected}")
+
+# %% Chữa
+print("\n== Chữa ==")
+
+
+def set_single_file_aside(folder):
+    """Cất tệp đơn đi khi các mảnh đủ và bạn biết bản chia mảnh là bản muốn giữ."""
+    index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    for name in set(index["weight_map"].values()):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"thiếu mảnh {name}: đừng đụng vào tệp đơn")
+    single = folder / "model.safetensors"
+    single.rename(folder.with_name(folder.name + ".model.safetensors.old"))
+
+
+set_single_file_aside(used)
+mended, _ = whose(used)
+print(f"from_pretrained: trọng số {mended}; khác lúc lưu: {check(used) or 'không'}")
+
+# %% Một mảnh của lần lưu khác
+print("\n== Một mảnh của lần lưu khác ==")
+mixed = root / "mixed"
+shutil.copytree(folder, mixed)
+shutil.copy(fingerprint_path(folder), fingerprint_path(mixed))
+old.save_pretrained(root / "old", max_shard_size=LIMIT)
+shutil.copy(root / "old" / weight_map[NAME], mixed)  # cùng tên, cùng cỡ, khác giá trị
+mixture, mixture_complained = whose(mixed)
+mixture_lines = check(mixed)
+print(
+    f"from_pretrained: trọng số {mixture}, báo cáo tải {'có lời' if mixture_complained else 'rỗng'}"
+)
+print(f"verify_checkpoint.py: mã thoát {inspect_folder(mixed).returncode}")
+print(f"save_and_check.py: {mixture_lines[0][:60]}…")
+
+# %% Đối chiếu
+print("\n== Đối chiếu ==")
+checks = {}
+
+
+def report(name, passed, text):
+    verdict = "ĐẠT" if passed else "TRƯỢT"
+    print(f"{verdict:<5}  {text}")
+    checks[name] = passed
+
+
+over = [shard["tensors"] for shard in shards.values() if shard["data"] > LIMIT]
+report("limit", set(over) == {1}, "chỉ vượt giới hạn khi tệp có đúng một tensor")
+one = held == 1 and torch.equal(tensor, new.state_dict()[NAME])
+report("one", one, "đọc một tensor từ một tệp: đúng từng bit")
+report("same", check(folder) == [], "chia mảnh rồi tải lại: từng bit như lúc lưu")
+report("stale", stale == "cũ" and not complained, "thư mục cũ: tải ra trọng số cũ, báo cáo rỗng")
+report("seen", compared != [] and inspected == 1, "cả hai công cụ thấy điều đó")
+report("mended", mended == "mới" and check(used) == [], "cất tệp đơn đi: tải ra trọng số mới")
+report("mixed", mixture == "lẫn lộn" and mixture_lines != [], "mảnh lạ: so từng bit thì thấy")
+
+# %% Kết quả
+results = {
+    "exact": {
+        "checks": checks,
+        "limit": LIMIT,
+        "files": len(shards),
+        "shards": shards,
+        "largest": max(shard["data"] for shard in shards.values()),
+        "mixed": {"complained": mixture_complained, "verify": inspect_folder(mixed).returncode},
+    }
 }
-print(*(f"{'ĐẠT' if passed else 'TRƯỢT':<5}  {text}" for text, passed in checks.values()), sep="\n")
-verdict = {name: passed for name, (_, passed) in checks.items()}
-if args.json:
-    exact = {"checks": verdict, "limit": LIMIT, "files": len(shards), "shards": shards, "loaded": found}
-    exact |= {"largest": max(held["data"] for held in shards.values()), "data": index["metadata"]["total_size"]}
-    args.json.write_text(json.dumps({"exact": exact}), encoding="utf-8")
-if not all(verdict.values()):
-    parser.exit(1, "TRƯỢT: cái tải lại không phải cái vừa lưu, hoặc không đọc riêng được tensor.\n")
-print("ĐÃ CHỨNG MINH: chia tệp không đổi bit nào, miễn là thư mục mới.")
+if not all(checks.values()):
+    sys.exit("TRƯỢT: chia mảnh không như đã nói, hoặc không chữa được.")

@@ -1,157 +1,278 @@
-"""Ba cách lưu chứa gì: state_dict, thư mục Hugging Face, checkpoint. Lưu cả ba, mở lại từng cái và hỏi.
+"""Ba cách lưu giữ gì: state_dict, thư mục Hugging Face, checkpoint. Lưu cả ba, dựng lại, hỏi từng thứ.
 
-    python what_is_saved.py                     # cỡ GPT-2 small, không cần mạng
-    python what_is_saved.py --size tiny         # mô hình tí hon, để thử nhanh
-    python what_is_saved.py --break optimizer   # quên optimizer khi ghi checkpoint: đối chứng phải trượt
+    python what_is_saved.py            # cỡ GPT-2 small, không cần mạng
+    QUICK=1 python what_is_saved.py    # mô hình tí hon, để thử nhanh
 
-Tốn (cỡ mặc định): không quá 90 giây, 5 GiB bộ nhớ, 3 GiB đĩa.
-Cần: pip install torch transformers safetensors tokenizers
-Mã thoát: 0 đã chứng minh; 1 trượt; 2 không bắt đầu được; 3 thiếu gói.
+Tốn (cỡ mặc định): không quá 400 giây, 6 GiB bộ nhớ, 3 GiB đĩa.
+Cần: pip install torch transformers tokenizers matplotlib
 """
 
 # %% Chuẩn bị
-import argparse
-import json
+import os
 import sys
 import tempfile
 from pathlib import Path
 
-BREAK = {"optimizer": "checkpoint", "tokenizer": "folder"}  # quên lưu phần nào: cách lưu nào sẽ thiếu
-# GPT2Config() để nguyên là GPT-2 small
-SIZES = {"gpt2": {}, "tiny": {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128}}
-PARTS = {"wte": "embedding", "wpe": "vị trí", "attn": "attention", "mlp": "MLP", "ln": "chuẩn hoá"}  # theo tên tensor
-TEXT = "Lưu mô hình rồi tải lại: cái tải lại phải giống hệt cái đã lưu."
+import matplotlib.pyplot as plt
+import torch
+from tokenizers import ByteLevelBPETokenizer, Tokenizer
+from transformers import (
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+    logging,
+)
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-parser.add_argument("--size", choices=SIZES, default="gpt2", help="cỡ của mô hình")
-parser.add_argument("--json", type=Path, help="ghi kết quả vào tệp này")
-parser.add_argument("--break", dest="damage", choices=BREAK, help="quên lưu phần này, để xem đối chứng trượt")
-args = parser.parse_args([] if "ipykernel" in sys.modules else None)  # trong notebook: mọi mặc định
-try:
-    import torch
-    from safetensors.torch import load_file
-    from tokenizers import ByteLevelBPETokenizer, Tokenizer
-    from transformers import AutoConfig, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
-except ImportError as error:
-    parser.exit(3, f"Thiếu gói {error.name}. Cài bằng: pip install torch transformers safetensors tokenizers\n")
-if args.json and args.json.is_dir():
-    parser.exit(2, f"--json {args.json} phải là một tệp.\n")
-out = Path((temporary := tempfile.TemporaryDirectory()).name)
+QUICK = os.environ.get("QUICK") == "1"
+SIZE = {}  # GPT2Config() để nguyên là GPT-2 small
+if QUICK:
+    SIZE = {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 512, "n_positions": 128}
+TEXT = "Lưu mô hình rồi tải lại: cái tải lại phải giống hệt cái đã lưu."
+STEPS = 2  # optimizer chỉ có trạng thái sau bước đầu tiên
+
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+temporary = tempfile.TemporaryDirectory()  # tự xoá khi script kết thúc
+root = Path(temporary.name)
 
 # %% Huấn luyện hai bước
 print("== Huấn luyện hai bước ==")
+letters = ByteLevelBPETokenizer()
+letters.train_from_iterator(
+    [TEXT], vocab_size=300, special_tokens=["<|endoftext|>"], show_progress=False
+)
+tokenizer = PreTrainedTokenizerFast(
+    tokenizer_object=Tokenizer.from_str(letters.to_str()), eos_token="<|endoftext|>"
+)
+ids = torch.tensor([tokenizer(TEXT).input_ids])
 torch.manual_seed(0)
-model = GPT2LMHeadModel(GPT2Config(**SIZES[args.size], bos_token_id=0, eos_token_id=0)).train()
-bpe = ByteLevelBPETokenizer()
-bpe.train_from_iterator([TEXT], vocab_size=300, special_tokens=["<|endoftext|>"], show_progress=False)
-tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(bpe.to_str()), eos_token="<|endoftext|>")
+model = GPT2LMHeadModel(GPT2Config(**SIZE, bos_token_id=0, eos_token_id=0)).train()
+model.transformer.wpe.requires_grad_(False)  # đóng băng embedding vị trí
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, total_iters=10)
-ids = torch.tensor([tokenizer(TEXT).input_ids])
-step = 0
-while step < 2:  # optimizer chỉ có trạng thái sau bước đầu tiên
-    logits = model(ids).logits[0, :-1]  # mỗi vị trí đoán token kế tiếp
-    torch.nn.functional.cross_entropy(logits, ids[0, 1:]).backward()
+for _ in range(STEPS):
+    model(ids, labels=ids).loss.backward()
     optimizer.step()
     scheduler.step()
     optimizer.zero_grad()
-    step += 1
-print(f"{model.num_parameters()} tham số, {step} bước, tốc độ học {scheduler.get_last_lr()[0]:.2g}")
+print(f"{model.num_parameters()} tham số, {STEPS} bước")
 
 # %% Lưu ba cách
-torch.save(model.state_dict(), out / "state_dict.pt")
+torch.save(model.state_dict(), root / "state_dict.pt")
 
-model.save_pretrained(out / "folder")
-if args.damage != "tokenizer":
-    tokenizer.save_pretrained(out / "folder")
+model.save_pretrained(root / "folder")
+tokenizer.save_pretrained(root / "folder")
 
-checkpoint = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
-checkpoint |= {"step": step, "rng": torch.get_rng_state()}
-if args.damage == "optimizer":
-    del checkpoint["optimizer"]
-torch.save(checkpoint, out / "checkpoint.pt")
-after = torch.rand(3)  # ba số ngẫu nhiên đầu tiên sau lúc lưu
-
-# %% Mở lại
-loose = torch.load(out / "state_dict.pt", weights_only=True, mmap=True)
-whole = torch.load(out / "checkpoint.pt", weights_only=True, mmap=True)
-sources = {  # đưa ba cách về cùng một dạng: tên phần → nội dung
-    "state_dict": {"model": loose},
-    "folder": {
-        "model": load_file(out / "folder/model.safetensors"),
-        "config": AutoConfig.from_pretrained(out / "folder"),
-        **({"tokenizer": AutoTokenizer.from_pretrained(out / "folder")} if args.damage != "tokenizer" else {}),
-    },
-    "checkpoint": whole,
+checkpoint = {
+    "model": model.state_dict(),
+    "optimizer": optimizer.state_dict(),
+    "scheduler": scheduler.state_dict(),
+    "step": STEPS,
+    "rng": torch.get_rng_state(),
 }
+torch.save(checkpoint, root / "checkpoint.pt")
+expected_random = torch.rand(3).tolist()  # ba số ngẫu nhiên đầu tiên sau lúc lưu
 
-# %% Hỏi từng cái
+# %% Dựng lại từ từng cách
+
+
+def new_model():
+    """Cấu hình này là của bạn: hai cách đầu và cuối không giữ nó."""
+    return GPT2LMHeadModel(GPT2Config(**SIZE, bos_token_id=0, eos_token_id=0))
+
+
+def from_state_dict():
+    restored = new_model()
+    restored.load_state_dict(torch.load(root / "state_dict.pt", weights_only=True))
+    return {"model": restored}
+
+
+def from_folder():
+    restored = GPT2LMHeadModel.from_pretrained(root / "folder")
+    return {
+        "model": restored,
+        "config": restored.config,
+        "tokenizer": AutoTokenizer.from_pretrained(root / "folder"),
+    }
+
+
+def from_checkpoint():
+    kept = torch.load(root / "checkpoint.pt", weights_only=True)
+    restored = new_model()
+    restored.load_state_dict(kept["model"])
+    return {**kept, "model": restored}
+
+
+# %% So từng thứ
 
 
 def same(old, new):
-    """Hai thứ có bằng nhau từng bit không: tensor, số, hay từ điển và danh sách của chúng."""
+    """Hai thứ có bằng nhau không, từng bit: tensor, số, hay từ điển và danh sách của chúng."""
     if isinstance(old, torch.Tensor):
-        a, b = (tensor.detach().reshape(-1).view(torch.uint8) for tensor in (old, new))
-        return old.dtype == new.dtype and old.shape == new.shape and torch.equal(a, b)
+        return old.dtype == new.dtype and torch.equal(old, new)
     if isinstance(old, dict):
         return old.keys() == new.keys() and all(same(old[key], new[key]) for key in old)
+    if isinstance(old, list):
+        return len(old) == len(new) and all(same(*pair) for pair in zip(old, new, strict=True))
     return old == new
 
 
-def next_numbers(state):
-    """Ba số ngẫu nhiên tiếp theo nếu khôi phục trạng thái này."""
+def frozen_names(model):
+    return [name for name, tensor in model.named_parameters() if not tensor.requires_grad]
+
+
+def next_random(state):
     torch.set_rng_state(state)
-    return torch.rand(3)
+    return torch.rand(3).tolist()
 
 
-weights = {name: tensor.detach() for name, tensor in model.named_parameters()}  # mỗi tensor một lần
-questions = {  # câu hỏi: (tên phần, nội dung của nó có đúng là cái đã có lúc lưu không)
-    "weights": ("model", lambda part: all(same(tensor, part[name]) for name, tensor in weights.items())),
-    "config": ("config", lambda part: part.to_dict() | {"_name_or_path": ""} == model.config.to_dict()),
-    "tokenizer": ("tokenizer", lambda part: part(TEXT).input_ids == ids[0].tolist()),
-    "optimizer": ("optimizer", lambda part: same(optimizer.state_dict(), part)),
-    "scheduler": ("scheduler", lambda part: same(scheduler.state_dict(), part)),
-    "step": ("step", lambda part: part == step),
-    "rng": ("rng", lambda part: same(after, next_numbers(part))),
-}
-has = {
-    container: {question: part in parts and check(parts[part]) for question, (part, check) in questions.items()}
-    for container, parts in sources.items()
-}
+def questions(kept):
+    """Lấy lại được gì: tên → có đúng là cái đã có lúc lưu không."""
+    answers = {
+        "weights": same(model.state_dict(), kept["model"].state_dict()),
+        "requires_grad": frozen_names(kept["model"]) == frozen_names(model),
+        "config": False,
+        "tokenizer": False,
+        "optimizer": False,
+        "scheduler": False,
+        "step": False,
+        "rng": False,
+    }
+    if "config" in kept:
+        loaded = kept["config"].to_dict()
+        loaded["_name_or_path"] = ""  # chỗ đã tải, không phải cấu hình
+        answers["config"] = loaded == model.config.to_dict()
+    if "tokenizer" in kept:
+        answers["tokenizer"] = kept["tokenizer"](TEXT).input_ids == ids[0].tolist()
+    if "optimizer" in kept:
+        answers["optimizer"] = same(optimizer.state_dict(), kept["optimizer"])
+        answers["scheduler"] = same(scheduler.state_dict(), kept["scheduler"])
+        answers["step"] = kept["step"] == STEPS
+        answers["rng"] = next_random(kept["rng"]) == expected_random
+    return answers
+
+
+# %% Hỏi từng cái
 print("\n== Hỏi từng cái ==")
-print(f"{'':<12}", *(f"{container:<11}" for container in has))
-for question in questions:
-    print(f"{question:<12}", *(f"{'có' if answers[question] else 'không':<11}" for answers in has.values()))
+has = {
+    "state_dict": questions(from_state_dict()),
+    "folder": questions(from_folder()),
+    "checkpoint": questions(from_checkpoint()),
+}
+print(f"{'':<14} state_dict  thư mục  checkpoint")
+for question in has["folder"]:
+    marks = []
+    for answers in has.values():
+        marks.append("có" if answers[question] else "không")
+    print(f"{question:<14} {marks[0]:<11} {marks[1]:<8} {marks[2]}")
+
+# %% Đi tiếp sau khi đóng băng
+print("\n== Đi tiếp sau khi đóng băng ==")
+
+
+def resume(freeze_again, only_trainable):
+    """Dựng optimizer như lần đầu rồi nạp trạng thái của một lần huấn luyện có đóng băng."""
+    restored = new_model()
+    if freeze_again:
+        restored.transformer.wpe.requires_grad_(False)
+    chosen = restored.parameters()
+    if only_trainable:
+        chosen = [parameter for parameter in chosen if parameter.requires_grad]
+    new = torch.optim.AdamW(chosen, lr=1e-4)
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    old = torch.optim.AdamW(trainable, lr=1e-4)  # lần trước chỉ đưa những tham số được học
+    try:
+        new.load_state_dict(old.state_dict())
+    except ValueError as error:
+        return str(error)
+    return "nạp được"
+
+
+forgotten = resume(freeze_again=False, only_trainable=True)
+frozen = resume(freeze_again=True, only_trainable=True)
+print(f"quên đóng băng lại: {forgotten}")
+print(f"đóng băng lại trước: {frozen}")
 
 # %% Byte nằm ở đâu
 print("\n== Byte nằm ở đâu ==")
-files = {path.name: path.stat().st_size for path in (out / "state_dict.pt", out / "checkpoint.pt")}
-files["folder"] = sum(path.stat().st_size for path in (out / "folder").iterdir())
-print(*(f"{size:>11} byte  {name}" for name, size in files.items()), sep="\n")
-parts = dict.fromkeys(PARTS, 0)
-for name, tensor in weights.items():
-    parts[next(key for key in PARTS if key in name)] += tensor.nbytes
-print(*(f"{size:>11} byte  trong đó {PARTS[part]}" for part, size in parts.items()), sep="\n")
-states = whole.get("optimizer", {"state": {}})["state"].values()  # AdamW: hai trung bình cho mỗi tham số
-moments = {key: sum(state[key].nbytes for state in states) for key in ("exp_avg", "exp_avg_sq")}
-print(*(f"{size:>11} byte  {key} của AdamW" for key, size in moments.items()), sep="\n")
-
-# %% Đối chứng
-print("\n== Đối chứng ==")
-expected = {
-    "state_dict": {"weights"},
-    "folder": {"weights", "config", "tokenizer"},
-    "checkpoint": {"weights", "optimizer", "scheduler", "step", "rng"},
+files = {
+    "state_dict.pt": (root / "state_dict.pt").stat().st_size,
+    "folder": sum(path.stat().st_size for path in (root / "folder").iterdir()),
+    "checkpoint.pt": (root / "checkpoint.pt").stat().st_size,
 }
+for name, size in files.items():
+    print(f"{size:>11} byte  {name}")
+weights = sum(parameter.nbytes for parameter in model.parameters())
+moments = {"exp_avg": 0, "exp_avg_sq": 0}  # hai trung bình mà AdamW giữ cho mỗi tham số
+for state in optimizer.state_dict()["state"].values():
+    for name in moments:
+        moments[name] += state[name].nbytes
+frozen_bytes = model.transformer.wpe.weight.nbytes
+print(f"{weights:>11} byte  trọng số, trong đó {frozen_bytes} byte đóng băng")
+for name, size in moments.items():
+    print(f"{size:>11} byte  {name} của AdamW")
+
+# %% Đối chiếu
+print("\n== Đối chiếu ==")
 checks = {}
-for container, answers in has.items():
-    lost = expected[container] - {question for question in answers if answers[question]}
-    checks[container] = not lost
-    print(f"{'TRƯỢT' if lost else 'ĐẠT':<5}  {container}: điều phải có mà thiếu: {', '.join(sorted(lost)) or 'không'}")
-if args.json:
-    exact = {"checks": checks, "has": has, "files": files, "parts": parts, "moments": moments}
-    exact |= {"weights": sum(parts.values()), "parameters": model.num_parameters()}
-    args.json.write_text(json.dumps({"exact": exact}), encoding="utf-8")
+
+
+def report(name, passed, text):
+    verdict = "ĐẠT" if passed else "TRƯỢT"
+    print(f"{verdict:<5}  {text}")
+    checks[name] = passed
+
+
+def kept_by(container):
+    return {question for question, answer in has[container].items() if answer}
+
+
+report("state_dict", kept_by("state_dict") == {"weights"}, "state_dict: chỉ trọng số")
+expected = {"weights", "config", "tokenizer"}
+report("folder", kept_by("folder") == expected, "thư mục: trọng số, cấu hình, tokenizer")
+expected = {"weights", "optimizer", "scheduler", "step", "rng"}
+report("checkpoint", kept_by("checkpoint") == expected, "checkpoint: đủ để đi tiếp, thiếu cấu hình")
+nowhere = not any(answers["requires_grad"] for answers in has.values())
+report("requires_grad", nowhere, "không cách nào giữ requires_grad")
+refused = "doesn't match the size" in forgotten and frozen == "nạp được"
+report("resume", refused, "quên đóng băng lại: optimizer từ chối")
+same_size = moments["exp_avg"] == moments["exp_avg_sq"] == weights - frozen_bytes
+report("moments", same_size, "mỗi trung bình to bằng những trọng số được học")
+
+# %% Kết quả
+results = {
+    "exact": {
+        "checks": checks,
+        "has": has,
+        "files": files,
+        "weights": weights,
+        "trained": weights - frozen_bytes,
+        "moments": moments,
+        "parameters": model.num_parameters(),
+    }
+}
 if not all(checks.values()):
-    parser.exit(1, "TRƯỢT: có thứ tưởng đã lưu mà không lấy lại được.\n")
-print("ĐÃ CHỨNG MINH: mọi thứ mỗi cách phải giữ đều lấy lại được, từng bit.")
+    sys.exit("TRƯỢT: một cách lưu không giữ đúng những gì đã nói.")
+
+# %% Vẽ
+figure, axes = plt.subplots(figsize=(5.2, 2.4))
+titles = ["state_dict", "thư mục", "checkpoint"]
+pieces = {
+    "state_dict": [weights],
+    "folder": [weights],
+    "checkpoint": [weights, moments["exp_avg"], moments["exp_avg_sq"]],
+}
+for place, sizes in enumerate(pieces.values()):
+    left = 0
+    for part, size in enumerate(sizes):
+        colour = "C0" if part == 0 else "C1"
+        axes.barh(place, size / 2**20, left=left, color=colour, height=0.6, edgecolor="white")
+        left += size / 2**20
+axes.annotate("trọng số", (0, 0), (4, -3), textcoords="offset points", color="white")
+start = weights / 2**20
+axes.annotate("hai trung bình của AdamW", (start, 2), (4, -3), textcoords="offset points")
+axes.set_yticks(range(len(titles)), titles)
+axes.invert_yaxis()
+axes.set_xlabel("MiB trên đĩa")
+figure.savefig("what_is_saved.svg")
