@@ -3,7 +3,7 @@
     python ones_embedding.py            # cỡ GPT-2 small, trọng số ngẫu nhiên, không cần mạng
     QUICK=1 python ones_embedding.py    # mô hình tí hon, để thử nhanh
 
-Tốn (cỡ mặc định): không quá 120 giây, 5 GiB bộ nhớ, 1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 400 giây, 5 GiB bộ nhớ, 3 GiB đĩa.
 Cần: pip install torch transformers safetensors
 """
 

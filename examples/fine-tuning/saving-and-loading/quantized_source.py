@@ -28,6 +28,7 @@ BLOCK, BLOCK_BYTES = gguf.GGML_QUANT_SIZES[Q4]
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
+torch.set_num_threads(1)  # máy bận thì nhiều luồng phải đợi nhau, chậm hơn một luồng
 temporary = tempfile.TemporaryDirectory()  # tự xoá khi script kết thúc
 root = Path(temporary.name)
 
@@ -93,8 +94,7 @@ except ValueError as error:
     refused = f"{type(error).__name__}: {error}".partition(" - ")[0]
 print(refused or "lưu được")
 
-# %% Giải lượng tử rồi lưu
-print("\n== Giải lượng tử rồi lưu ==")
+# %% Giải lượng tử lúc tải
 start = time.perf_counter()
 model = AutoModelForCausalLM.from_pretrained(
     source.parent,
@@ -103,6 +103,9 @@ model = AutoModelForCausalLM.from_pretrained(
     quantization_config=GgufConfig(dequantize=True),
 )
 seconds = {"gguf": time.perf_counter() - start}
+
+# %% Lưu hai kiểu số
+print("\n== Lưu hai kiểu số ==")
 state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
 sizes = {"gguf": source.stat().st_size}
 for dtype in (torch.float32, torch.bfloat16):
