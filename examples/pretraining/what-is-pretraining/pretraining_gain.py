@@ -4,7 +4,7 @@
     python pretraining_gain.py cua_toi.txt    # văn bản mới là của bạn
     QUICK=1 python pretraining_gain.py        # ít hạt giống và ít bước, để thử nhanh
 
-Tốn (cỡ mặc định): không quá 900 giây, 3 GiB bộ nhớ, 0,1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 600 giây, 3 GiB bộ nhớ, 0,1 GiB đĩa.
 Cần: pip install torch transformers tokenizers matplotlib; train_tiny.py nằm cạnh
 """
 
