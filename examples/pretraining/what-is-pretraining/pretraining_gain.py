@@ -40,7 +40,7 @@ from train_tiny import (
 
 QUICK = os.environ.get("QUICK") == "1"
 SEEDS = 3  # hạt giống: một lần chạy có thể chỉ là may. Vì thế mà lâu hơn một phút
-OLD_STEPS = 200  # bước tiền huấn luyện, trên văn bản cũ
+OLD_STEPS = 150  # bước tiền huấn luyện, trên văn bản cũ
 NEW_STEPS = 40  # bước học văn bản mới
 if QUICK:
     SEEDS = 2
