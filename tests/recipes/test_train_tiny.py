@@ -101,6 +101,16 @@ def test_from_text_to_a_saved_model_and_on_from_it(tmp_path, text):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_test_set_of_the_readers_own_is_not_cut(tmp_path, text):
+    own = tmp_path / "test.jsonl"
+    row = json.dumps({"text": " ".join(SENTENCES)})
+    own.write_text(row, encoding="utf-8")
+    out = tmp_path / "out"
+    done = run_alone(tmp_path, "train_tiny", text, "--test", own, "--out", out, "--steps", "1")
+    assert done.returncode == 0, done.stderr
+    assert (out / "losses.json").exists()
+
+
 def test_it_goes_on_from_another_architecture_in_half_precision(tmp_path):
     import torch
     from small_models import llama, tokenizer

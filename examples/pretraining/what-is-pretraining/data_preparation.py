@@ -1,4 +1,4 @@
-"""Sáu việc chuẩn bị dữ liệu, thử trên văn bản cố ý làm bẩn: thứ phải bỏ có bị bỏ, thứ phải giữ còn không?
+"""Chuẩn bị dữ liệu, thử trên văn bản cố ý làm bẩn: thứ phải bỏ có bị bỏ, thứ phải giữ còn không?
 
     cd examples && python pretraining/what-is-pretraining/data_preparation.py
 

@@ -21,12 +21,12 @@ UNITS |= {"b": 1e9, "tỷ": 1e9, "tỉ": 1e9, "t": 1e12, "nghìn tỷ": 1e12, "n
 
 
 def training_flops(parameters: float, tokens: float) -> float:
-    """Số phép tính dấu phẩy động (FLOP): 2 mỗi tham số, mỗi token khi tính xuôi, 4 khi tính ngược."""
+    """Số phép tính (FLOP): mỗi tham số, mỗi token, 2 khi tính xuôi và 4 khi tính ngược."""
     return 6 * parameters * tokens
 
 
 def gpu_hours(flops: float, tflops: float, utilisation: float) -> float:
-    """Giờ GPU. `tflops`: TFLOP/s trên tờ thông số (ma trận đặc); `utilisation`: phần dùng được, 0–1."""
+    """Giờ GPU. `tflops`: TFLOP/s của tờ thông số, ma trận đặc; `utilisation`: phần dùng được."""
     seconds = flops / (tflops * 1e12 * utilisation)
     return seconds / 3600
 

@@ -3,7 +3,7 @@
     python prepare_text.py van_ban.txt --out sach       # tài liệu cách nhau một dòng trống
     python prepare_text.py thu_muc --out sach           # mỗi tệp .txt trong thư mục là một tài liệu
 
-Cho ra sach/train.jsonl và sach/test.jsonl, mỗi dòng một {"text": "…"}. Nhanh tới vài nghìn tài liệu.
+Cho ra sach/train.jsonl và sach/test.jsonl, mỗi dòng một {"text": "…"}.
 Cần: chỉ Python.
 """
 
@@ -13,10 +13,10 @@ import argparse
 import hashlib
 import html
 import json
+import os
 import random
 import re
 import sys
-import tempfile
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -122,7 +122,7 @@ def signature(parts: set[str], functions: list[tuple[int, int]]) -> list[int]:
 
 
 def bands(numbers: list[int], rows: int = ROWS) -> list[tuple[int, ...]]:
-    """Cắt chữ ký thành dải; số thứ tự đứng đầu, để dải nào chỉ gặp dải ấy."""
+    """Cắt chữ ký thành dải; số thứ tự đứng đầu, để dải nào chỉ gặp dải cùng thứ tự."""
     return [(start, *numbers[start : start + rows]) for start in range(0, len(numbers), rows)]
 
 
@@ -131,7 +131,7 @@ def drop_near_copies(documents: list[str]) -> tuple[list[str], int]:
     functions = hash_functions(BANDS * ROWS)
     kept = []
     kept_shingles = []
-    seen: dict[tuple[int, ...], list[int]] = {}  # dải → những bản có dải ấy
+    seen: dict[tuple[int, ...], list[int]] = {}  # dải → những bản có dải đó
     compared = 0
     for document in documents:
         parts = shingles(document)
@@ -241,7 +241,8 @@ def main() -> None:
     for reason, count in dropped.most_common():
         print(f"bỏ {count} vì: {reason}")
     print(f"bỏ {len(leaks)} tài liệu kiểm thử chung {LEAK} từ liền nhau với phần huấn luyện")
-    temporary = Path(tempfile.mkdtemp(prefix=f".{args.out.name}-", dir=args.out.absolute().parent))
+    temporary = args.out.with_name(f".{args.out.name}-{os.getpid()}")
+    temporary.mkdir()
     write_jsonl(train, temporary / "train.jsonl")
     write_jsonl(test, temporary / "test.jsonl")
     temporary.rename(args.out)

@@ -4,7 +4,7 @@
     python pretraining_gain.py cua_toi.txt    # văn bản mới là của bạn
     QUICK=1 python pretraining_gain.py        # ít hạt giống và ít bước, để thử nhanh
 
-Tốn (cỡ mặc định): không quá 900 giây, 3 GiB bộ nhớ, 0,1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 600 giây, 3 GiB bộ nhớ, 0,1 GiB đĩa.
 Cần: pip install torch transformers tokenizers matplotlib; train_tiny.py nằm cạnh
 """
 
@@ -40,7 +40,7 @@ from train_tiny import (
 
 QUICK = os.environ.get("QUICK") == "1"
 SEEDS = 3  # hạt giống: một lần chạy có thể chỉ là may. Vì thế mà lâu hơn một phút
-OLD_STEPS = 200  # bước tiền huấn luyện, trên văn bản cũ
+OLD_STEPS = 150  # bước tiền huấn luyện, trên văn bản cũ
 NEW_STEPS = 40  # bước học văn bản mới
 if QUICK:
     SEEDS = 2

@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
-import tempfile
 import unicodedata
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def split(documents: list[str]) -> tuple[list[str], list[str]]:
 
 
 def make_tokenizer(documents: list[str], size: int = VOCABULARY) -> PreTrainedTokenizerFast:
-    """Tokenizer BPE trên byte, học từ `documents` (chỉ phần huấn luyện); nhiều nhất `size` token."""
+    """Tokenizer BPE trên byte, tối đa `size` token, học từ `documents`: chỉ phần huấn luyện."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
@@ -133,7 +133,7 @@ def train_step(
 
 @torch.no_grad()
 def evaluate(model: torch.nn.Module, tokens: torch.Tensor, context: int = CONTEXT) -> float:
-    """Loss trung bình trên cả dãy, cắt thành cửa sổ không chồng nhau, từng ít một cho đỡ tốn RAM."""
+    """Loss trung bình trên cả dãy: cửa sổ không chồng nhau, từng ít một cho đỡ tốn RAM."""
     model.eval()
     count = (len(tokens) - 1) // context
     inputs = tokens[: count * context].view(count, context)
@@ -198,7 +198,7 @@ def save(
     model: torch.nn.Module, tokenizer: PreTrainedTokenizerFast, log: list[dict], folder: Path
 ) -> None:
     """Lưu mô hình, tokenizer và các loss vào thư mục mới; hoặc đủ cả, hoặc không có gì."""
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    temporary = folder.with_name(f".{folder.name}-{os.getpid()}")
     model.save_pretrained(temporary)
     tokenizer.save_pretrained(temporary)
     text = json.dumps(log, indent=1)
@@ -220,10 +220,8 @@ def checked_documents(path: Path, least: int) -> list[str]:
         stop(f"Không đọc được {path}: {error.strerror}.")
     except (ValueError, KeyError, TypeError, AttributeError):
         stop(f"{path} không phải văn bản UTF-8, hay không phải .jsonl có «text» ở mỗi dòng.")
-    if len(documents) < 10:
-        stop(
-            f"{path} có {len(documents)} tài liệu khác nhau; cần ít nhất 10, cách nhau dòng trống."
-        )
+    if len(documents) < least:
+        stop(f"{path} có {len(documents)} tài liệu khác nhau; cần {least}, cách nhau dòng trống.")
     return documents
 
 

@@ -66,7 +66,7 @@ PUBLISHED_HOURS = {
     "deepseek": ("H100", 2.664e6),
     "llama": ("H100", 30.84e6),
 }
-# Không nhìn tới khi chọn UTILISATION: để thử xem con số ấy có đoán được mô hình khác không.
+# Không nhìn tới khi chọn UTILISATION: để thử xem con số đó có đoán được mô hình khác không.
 HELD_OUT_HOURS = {"llama8": ("H100", 1.46e6), "llama70": ("H100", 7.0e6)}
 # DeepSeek-V3, bảng chi phí: nghìn giờ GPU của từng giai đoạn.
 STAGES = {"pretraining": 2664, "context": 119, "posttraining": 5}
@@ -197,7 +197,7 @@ def compare(flops_of, gpus=GPUS, models=MODELS):
 
 
 def holds(found):
-    """Ba điều phải đúng: phép tính khớp, hiệu suất có thể có, giờ GPU đoán không lệch quá 1,5 lần."""
+    """Ba điều phải đúng: phép tính khớp, hiệu suất dưới 1, giờ GPU lệch không quá 1,5 lần."""
     flops = all(abs(ratio - 1) <= 0.03 for ratio in found["flops"].values())
     possible = all(share < 1 for share in found["implied"].values())
     hours = True
