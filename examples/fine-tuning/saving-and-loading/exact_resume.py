@@ -1,4 +1,4 @@
-"""Bị giết giữa chừng rồi chạy tiếp trong tiến trình mới: từng bit như chưa hề dừng, và giá của từng thứ bị quên.
+"""Bị giết rồi chạy tiếp trong tiến trình mới: từng bit như chưa dừng, và giá của thứ bị quên.
 
     python exact_resume.py            # mô hình GPT-2 tí hon, dữ liệu tự sinh, không cần mạng
     QUICK=1 python exact_resume.py    # ít bước hơn, để thử nhanh

@@ -2,7 +2,7 @@
 
     from newest_checkpoint import newest_complete
 
-    trainer.train(resume_from_checkpoint=newest_complete("results"))  # lần đầu: None, tức là bắt đầu
+    trainer.train(resume_from_checkpoint=newest_complete("results"))  # lần đầu: None
 
     python newest_checkpoint.py results  # liệt kê từng checkpoint: đủ, hay thiếu gì
 
@@ -29,8 +29,8 @@ WEIGHTS = ("model", "adapter_model", "pytorch_model")  # adapter_model: PEFT
 def newest_complete(folder: str | Path) -> str | None:
     """Thư mục checkpoint mới nhất còn đủ tệp; None nếu chưa có checkpoint nào.
 
-    Bỏ qua bản nào thì nói một dòng trên stderr. FileNotFoundError nếu có checkpoint mà không bản nào
-    đủ: bắt đầu lại từ đầu trong im lặng thì nguy hiểm hơn.
+    Bỏ qua bản nào thì nói một dòng trên stderr. FileNotFoundError nếu có checkpoint mà không bản
+    nào đủ: bắt đầu lại từ đầu trong im lặng thì nguy hiểm hơn.
     """
     found = checkpoints(folder)
     for checkpoint in reversed(found):

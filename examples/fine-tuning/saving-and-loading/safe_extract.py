@@ -272,7 +272,8 @@ def safe_extract(
 
     Mọi thứ vào một thư mục tạm bên cạnh, xong hết mới mang tên thật. Quyền và ngày ghi trong gói bị
     bỏ qua. `limit_bytes`: tổng cỡ lớn nhất sau khi mở, mặc định là một trăm lần cỡ gói.
-    Ném `Refused` khi gói độc hay hỏng, `Unusable` hay `OSError` khi không làm được; không để lại gì.
+    Ném `Refused` khi gói độc hay hỏng, `Unusable` hay `OSError` khi không làm được; không
+    để lại gì.
     """
     archive = Path(archive)
     folder = Path(folder)

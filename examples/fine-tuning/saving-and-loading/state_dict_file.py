@@ -118,7 +118,9 @@ def read(path: str | Path, mmap: bool = False) -> tuple[dict | None, list[list[s
     if not isinstance(parts, dict):
         raise NotReadable(f"{path}: chứa {type(parts).__name__}, không phải state_dict")
     if parts.keys() == {"config", "shared", "state"}:
-        config, shared, state = parts["config"], parts["shared"], parts["state"]
+        config = parts["config"]
+        shared = parts["shared"]
+        state = parts["state"]
         if isinstance(config, dict | None) and is_state(state) and is_shared(shared, state):
             return config, shared, state
         raise Damaged(f"{path}: cấu hình, state_dict hay danh sách tên dùng chung bị sai")

@@ -1,4 +1,4 @@
-"""Chạy tiếp bằng Trainer của Hugging Face: từng bit như chưa hề dừng, và Trainer nói gì khi có thứ hỏng.
+"""Chạy tiếp bằng Trainer của Hugging Face: từng bit như chưa dừng, và nó nói gì khi có thứ hỏng.
 
     python trainer_resume.py            # mô hình GPT-2 tí hon, dữ liệu tự sinh, không cần mạng
     QUICK=1 python trainer_resume.py    # ít bước hơn, để thử nhanh

