@@ -9,6 +9,7 @@ Chạy trên Linux, WSL hay Colab: bộ nhớ được đọc từ /proc, tiến
 """
 
 # %% Chuẩn bị
+import logging as python_logging
 import os
 import sys
 import tempfile
@@ -29,6 +30,7 @@ if QUICK:
     ROOM = "50KB"
 
 logging.set_verbosity_error()
+python_logging.getLogger("accelerate").setLevel("ERROR")  # lời nhắc rằng có tầng ở trên đĩa
 logging.disable_progress_bar()
 torch.set_num_threads(1)
 temporary = tempfile.TemporaryDirectory()  # tự xoá khi script kết thúc

@@ -189,10 +189,25 @@ def resume(freeze_again, only_trainable):
     return "nạp được"
 
 
+def learns_again():
+    """Optimizer nhận mọi tham số, như lúc huấn luyện ở trên: tầng đóng băng có học lại không?"""
+    kept = torch.load(root / "checkpoint.pt", weights_only=True)
+    restored = new_model()
+    restored.load_state_dict(kept["model"])
+    new = torch.optim.AdamW(restored.parameters(), lr=1e-4)
+    new.load_state_dict(kept["optimizer"])
+    restored(ids, labels=ids).loss.backward()
+    new.step()
+    return not torch.equal(restored.transformer.wpe.weight, kept["model"]["transformer.wpe.weight"])
+
+
 forgotten = resume(freeze_again=False, only_trainable=True)
 frozen = resume(freeze_again=True, only_trainable=True)
 print(f"quên đóng băng lại: {forgotten}")
 print(f"đóng băng lại trước: {frozen}")
+silent = learns_again()
+words = "không có lỗi, tầng đóng băng học lại" if silent else "tầng đóng băng đứng yên"
+print(f"optimizer nhận mọi tham số: {words}")
 
 # %% Byte nằm ở đâu
 print("\n== Byte nằm ở đâu ==")
@@ -237,6 +252,7 @@ nowhere = not any(answers["requires_grad"] for answers in has.values())
 report("requires_grad", nowhere, "không cách nào giữ requires_grad")
 refused = "doesn't match the size" in forgotten and frozen == "nạp được"
 report("resume", refused, "quên đóng băng lại: optimizer từ chối")
+report("silent", silent, "optimizer nhận mọi tham số: tầng đóng băng lặng lẽ học lại")
 same_size = moments["exp_avg"] == moments["exp_avg_sq"] == weights - frozen_bytes
 report("moments", same_size, "mỗi trung bình to bằng những trọng số được học")
 
@@ -271,7 +287,9 @@ for place, sizes in enumerate(pieces.values()):
         left += size / 2**20
 axes.annotate("trọng số", (0, 0), (4, -3), textcoords="offset points", color="white")
 start = weights / 2**20
-axes.annotate("hai trung bình của AdamW", (start, 2), (4, -3), textcoords="offset points")
+note = {"textcoords": "offset points", "color": "white"}
+axes.annotate("trung bình", (start, 2), (4, -3), **note)
+axes.annotate("bình phương", (start + moments["exp_avg"] / 2**20, 2), (4, -3), **note)
 axes.set_yticks(range(len(titles)), titles)
 axes.invert_yaxis()
 axes.set_xlabel("MiB trên đĩa")
