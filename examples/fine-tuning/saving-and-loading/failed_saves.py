@@ -40,7 +40,7 @@ root = Path(temporary.name)
 
 
 def build(order=1):
-    """Mô hình, AdamW đã chạy một bước, scheduler. `order=-1`: tham số vào optimizer ngược thứ tự."""
+    """Mô hình, AdamW đã chạy một bước, scheduler. `order=-1`: tham số theo thứ tự ngược."""
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(WIDTH, WIDTH), torch.nn.Linear(WIDTH, 8))
     optimizer = torch.optim.AdamW(list(model.parameters())[::order])

@@ -1,6 +1,6 @@
 """Đóng gói một mô hình, gửi, nhận, tải ở nơi khác: cái đến nơi có đúng là cái đã gửi?
 
-    python package_and_move.py          # mô hình GPT-2 tí hon, tokenizer học tại chỗ, không cần mạng
+    python package_and_move.py          # GPT-2 tí hon, tokenizer học tại chỗ, không cần mạng
     QUICK=1 python package_and_move.py    # mô hình nhỏ hơn nữa, để thử nhanh
 
 Tốn (cỡ mặc định): không quá 120 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.

