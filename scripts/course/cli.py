@@ -222,7 +222,7 @@ def new_lesson(args: argparse.Namespace) -> int:
 
     for path in start(ROOT, args.module, args.lesson):
         say(f"đã ghi {path.relative_to(ROOT).as_posix()}")
-    say("Bản dựng chặt từ chối bài này cho đến khi bạn viết xong trang, chạy script, sửa số bài.")
+    say("Bản dựng nghiêm ngặt từ chối bài này đến khi viết xong trang, chạy script, sửa số bài.")
     return 0
 
 

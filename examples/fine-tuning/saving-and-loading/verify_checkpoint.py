@@ -1,4 +1,4 @@
-"""Soi một checkpoint mà không chạy gì bên trong nó: đủ, không rách, không gài mã, buộc đúng, và nó tự nhận là gì.
+"""Soi một checkpoint mà không chạy gì bên trong nó: đủ, không rách, không gài mã, trọng số dùng chung đúng, và nó là gì.
 
     python verify_checkpoint.py THU_MUC_HAY_TEP
     python verify_checkpoint.py THU_MUC --write-manifest   # tốt thì ghi bản kê THU_MUC.SHA256SUMS bên cạnh
@@ -1315,15 +1315,15 @@ def check_tie(config: dict[str, Any], tensors: dict[str, Tensor], where: str, re
     tied = config.get("tie_word_embeddings")
     if head is None:
         if tied is False and embedding is not None:
-            report.add(BROKEN, where, "không buộc trọng số mà thiếu lớp đầu ra: nó sẽ thành ngẫu nhiên")
+            report.add(BROKEN, where, "tie_word_embeddings = false mà tệp thiếu lớp đầu ra: nó sẽ thành ngẫu nhiên")
         elif embedding is not None:
-            report.fact(f"{where}: lớp đầu ra buộc với embedding{'' if tied else ' (cấu hình không nói)'}")
+            report.fact(f"{where}: lớp đầu ra dùng chung trọng số với embedding{'' if tied else ' (cấu hình không nói)'}")
     elif len(head.shape) == 2 and is_count(config.get("vocab_size")) and head.shape[0] != config["vocab_size"]:
         report.add(BROKEN, where, f"nói {config['vocab_size']} token, mà lớp đầu ra có {head.shape[0]} hàng")
     elif tied is True and embedding is not None and same_data(head, embedding) is False:
-        report.add(BROKEN, where, "bảo buộc trọng số, mà lớp đầu ra và embedding trong tệp khác nhau")
+        report.add(BROKEN, where, "tie_word_embeddings = true, mà lớp đầu ra và embedding trong tệp khác nhau")
     elif embedding is not None:
-        report.fact(f"{where}: lớp đầu ra {'buộc với' if tied else 'tách khỏi'} embedding")
+        report.fact(f"{where}: lớp đầu ra {'dùng chung trọng số với' if tied else 'tách khỏi'} embedding")
 
 
 def same_data(one: Tensor, other: Tensor) -> bool | None:

@@ -118,7 +118,11 @@ def hash_functions(count: int) -> list[tuple[int, int]]:
 def signature(parts: set[str], functions: list[tuple[int, int]]) -> list[int]:
     """Chữ ký MinHash: với mỗi hàm băm, số nhỏ nhất trên cả tập."""
     codes = [zlib.crc32(part.encode()) for part in parts]
-    return [min((a * code + b) % PRIME for code in codes) for a, b in functions]
+    smallest = []
+    for a, b in functions:
+        hashed = [(a * code + b) % PRIME for code in codes]
+        smallest.append(min(hashed))
+    return smallest
 
 
 def bands(numbers: list[int], rows: int = ROWS) -> list[tuple[int, ...]]:

@@ -246,13 +246,14 @@ if not all(checks.values()):
 # %% Vẽ
 figure, axes = plt.subplots(figsize=(5.2, 3.4))
 labels = {"pretrained": "đã tiền huấn luyện", "random": "từ ngẫu nhiên"}
+offsets = {"pretrained": (-5, -22), "random": (5, 8)}
 for colour, (way, label) in zip(("C0", "C1"), labels.items(), strict=True):
     mean = [row["mean"] for row in curves[way]]
     least = [row["least"] for row in curves[way]]
     most = [row["most"] for row in curves[way]]
     axes.fill_between(steps, least, most, color=colour, alpha=0.25, linewidth=0)
     axes.plot(steps, mean, color=colour, linewidth=2)
-    axes.annotate(label, (steps[3], mean[3]), (5, 5), textcoords="offset points")
+    axes.annotate(label, (steps[3], mean[3]), offsets[way], textcoords="offset points")
 axes.set_xlabel("bước học văn bản mới")
 axes.set_ylabel("loss kiểm thử")
 axes.yaxis.set_major_formatter(lambda value, _: f"{value:.1f}".replace(".", ","))

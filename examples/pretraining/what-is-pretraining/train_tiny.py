@@ -124,10 +124,8 @@ def train_step(
     loss = loss_of(model, inputs, labels)  # 1. đoán, so với token thật
     optimizer.zero_grad()  # 2. xoá gradient của bước trước
     loss.backward()  # 3. tính gradient của từng tham số
-    torch.nn.utils.clip_grad_norm_(
-        model.parameters(), 1.0
-    )  # một batch lạ không làm hỏng cả mô hình
-    optimizer.step()  # 4. dịch mọi tham số một đoạn nhỏ, ngược hướng gradient
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # 4. cắt gradient quá dài
+    optimizer.step()  # 5. dịch mọi tham số một đoạn nhỏ, ngược hướng gradient
     return loss.item()
 
 

@@ -12,6 +12,7 @@ Cần: pip install torch transformers tokenizers matplotlib; train_tiny.py nằm
 import math
 import os
 import sys
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -61,7 +62,7 @@ print(f"{STEPS} bước đọc {seen} token: {seen / len(tokens):.0f} lượt v�
 print("\n== Trước khi học ==")
 model = new_model(len(tokenizer))
 before = write(model, tokenizer)
-print(before)
+print(textwrap.fill(before, 70))
 
 # %% Học
 print("\n== Học ==")
@@ -84,9 +85,10 @@ for name, loss in (("lúc đầu", log[0]["test"]), (f"bước {best['step']}", 
 
 # %% Sau khi học
 print("\n== Sau khi học ==")
-print(f"[bước {SMALL_STEPS}] {middle}")
-after = write(model, tokenizer)
-print(f"[bước {STEPS}] {after}")
+print(f"[bước {SMALL_STEPS}]")
+print(textwrap.fill(middle, 70))
+print(f"[bước {STEPS}]")
+print(textwrap.fill(write(model, tokenizer), 70))
 
 # %% Từng token
 print("\n== Từng token ==")

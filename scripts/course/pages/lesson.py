@@ -24,6 +24,8 @@ LISTS = (
     *("lessons", "hours"),
 )
 REPOSITORY = "REPO_URL"  # the variable with the address of the repository
+FOOTNOTES = "///Footnotes Go Here///"  # where Markdown puts the footnotes; else at the very end
+SOURCE = re.compile(r"^\[\^[^\]]+\]:", re.MULTILINE)  # a footnote's text
 LINK_TO_PAGE = re.compile(r"\]\(([\w/-]+\.md)")
 Problems = list[tuple[int, str]]  # line (1-based), one Vietnamese line for the author
 
@@ -140,9 +142,11 @@ def with_head_and_foot(page: str, markdown: str, filled: str, course: Course) ->
         return f"{filled}\n\n{moved_sections(page, course)}"
     shown = course.experiments(page)
     recipes = [recipe for recipe in course.recipes(page) if recipe.exists()]
+    sources = FOOTNOTES if SOURCE.search(filled) else ""
     parts = [
         title_line(course.number(page), reading_minutes(markdown), shown),
         filled,
+        sources,
         scripts_at_foot(recipes, shown, page, lesson_folder(page), course.root),
         related_pages(page, course),
         moved_sections(page, course),
@@ -172,7 +176,7 @@ def related_pages(page: str, course: Course) -> str:
             row += f" <small>cùng nói về {', '.join(shared)}</small>"
         rows.append(row)
     opening = '<div class="related" markdown data-search-exclude>'
-    title = "**Trang liên quan**{: .related-title }"
+    title = "**Đọc tiếp**{: .related-title }"
     return "\n\n".join([opening, title, "\n".join(rows), "</div>"])
 
 
