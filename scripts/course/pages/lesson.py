@@ -176,7 +176,7 @@ def related_pages(page: str, course: Course) -> str:
             row += f" <small>cùng nói về {', '.join(shared)}</small>"
         rows.append(row)
     opening = '<div class="related" markdown data-search-exclude>'
-    title = "**Trang liên quan**{: .related-title }"
+    title = "**Đọc tiếp**{: .related-title }"
     return "\n\n".join([opening, title, "\n".join(rows), "</div>"])
 
 
