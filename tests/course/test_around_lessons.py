@@ -71,8 +71,8 @@ def test_a_page_has_one_line_at_its_head_and_its_scripts_at_its_foot(site, name)
     assert re.search(r"đọc khoảng \d+ phút", head.get_text())
     last = document.select("article h2")[-1].get_text().rstrip("¶").strip()
     assert (last == "Script của trang") == bool(scripts) == bool(foot)
-    cards = [Path(card.code.get_text()).stem for strip in foot for card in strip.select("summary")]
-    assert cards == scripts
+    cards = document.select("article .lesson-strip summary > code")
+    assert [Path(card.get_text()).stem for card in cards] == scripts
 
 
 def test_the_glossary_is_whole(site):
