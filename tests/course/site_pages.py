@@ -10,6 +10,7 @@ from bs4 import BeautifulSoup
 from conftest import ROOT
 
 SECTION = "/fine-tuning/saving-and-loading/"
+RECIPE = f"examples{SECTION}save_and_check.py"
 EXAMPLE = f"examples{SECTION}hugging_face_round_trip.py"
 NOTEBOOK = f"{SECTION}hugging_face_round_trip/"  # stands for its template where a browser looks
 

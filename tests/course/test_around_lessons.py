@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+import yaml
 from site_pages import PAGES, SECTION, address_of, soup
 
 from conftest import ROOT
@@ -52,9 +54,25 @@ def test_the_portal_says_what_exists(site):
 def test_the_foot_of_a_lesson_names_what_comes_next_and_what_shares_its_words(site):
     foot = soup(site, f"{SECTION}tied-weights/").select_one(".related")
     links = [link["href"] for link in foot.select("a")]
-    assert links[0] == "../checkpoint/"  # the next page
+    assert links[0] == "../best-weights/"  # the next page
     assert 2 <= len(links) <= RELATED
     assert "cùng nói về" in foot.get_text()
+
+
+@pytest.mark.parametrize("name", CATALOG.lesson_pages())
+def test_a_page_has_one_line_at_its_head_and_its_scripts_at_its_foot(site, name):
+    """The scripts that the front matter names, recipes first; nothing follows but what to read."""
+    source = ROOT / "docs" / name
+    facts = yaml.safe_load(source.read_text(encoding="utf-8").split("---\n")[1])
+    scripts = [*facts.get("recipes", []), *facts["experiments"]]
+    document = soup(site, address_of(source))
+    head, *foot = document.select("article .lesson-strip")
+    assert len(head.select("p")) == len(head.find_all(recursive=False)) == 1
+    assert re.search(r"đọc khoảng \d+ phút", head.get_text())
+    last = document.select("article h2")[-1].get_text().rstrip("¶").strip()
+    assert (last == "Script của trang") == bool(scripts) == bool(foot)
+    cards = document.select("article .lesson-strip summary > code")
+    assert [Path(card.get_text()).stem for card in cards] == scripts
 
 
 def test_the_glossary_is_whole(site):

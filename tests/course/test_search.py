@@ -100,15 +100,22 @@ def test_a_slip_of_the_finger_costs_little(worker):
         ("tied weights", f"{LESSON}tied-weights/"),
         ("TRỌNG SỐ BUỘC", f"{LESSON}tied-weights/"),
         ("trong so bu", f"{LESSON}tied-weights/"),
+        ("trọng số dùng chung", f"{LESSON}tied-weights/"),
+        ("chia tệp", f"{LESSON}hugging-face-folder/"),
+        ("doi chung", f"{LESSON}verify/"),
+        ("chạy tiếp từ checkpoint", f"{LESSON}checkpoint/"),
         ("save_pretrained", f"{LESSON}hugging-face-folder/"),
-        ("weights_only=True", f"{LESSON}old-code/"),
+        ("weights_only=True", f"{LESSON}old-files/"),
         ("huanluyen", "pretraining/what-is-pretraining/"),
         ("«size mismatch»", f"{LESSON}state-dict/"),
         ("RuntimeError: size mismatch for", f"{LESSON}state-dict/"),
         ("checkpoint,", f"{LESSON}checkpoint/"),
         ("hugging_face_round_trip.py", LESSON),
+        ("save_and_check.py", LESSON),
+        ("Can't find a valid checkpoint", f"{LESSON}trainer/"),
+        ("index out of range in self", f"{LESSON}hugging-face-folder/"),
         ("C = 6ND", COST),
-        ("√Vd", f"{LESSON}tied-weights/"),
+        ("√Vd", f"{LESSON}corrections/"),
     ],
 )
 def test_terms_identifiers_errors_and_formulas_are_found(worker, typed, page):
@@ -156,19 +163,19 @@ def test_a_first_question_downloads_little_and_reading_nothing(tab, site):
 
 
 @pytest.mark.parametrize(
-    "typed", ["lưu checkpoint bằng nửa độ chính xác", "luu checkpoint bang nua do chinh xac"]
+    "typed", ["checkpoint tốt bị ghi đè, NaN", "checkpoint tot bi ghi de, NaN"]
 )
 def test_enter_leads_to_the_section_and_its_marked_words(tab, typed):
     best = question(tab, typed)
     assert "Checkpoint để chạy tiếp" in best.inner_text()
-    section = best.locator("a", has_text="Lưu checkpoint bằng nửa độ chính xác")
+    section = best.locator("a", has_text="Loss thành NaN, và checkpoint tốt bị ghi đè")
     marks = " ".join(section.locator("mark").all_inner_texts()).lower()
-    assert "nửa độ chính xác" in marks
-    assert "checkpoint" in marks
+    assert "checkpoint tốt" in marks
+    assert "ghi đè" in marks
     tab.keyboard.press("Enter")
-    tab.wait_for_url(re.compile(r"/checkpoint/\?h=.*#luu-checkpoint-bang-nua-do-chinh-xac$"))
-    half = re.compile("nửa", re.IGNORECASE)
-    tab.locator("article mark[data-md-highlight]", has_text=half).first.wait_for()
+    tab.wait_for_url(re.compile(r"/checkpoint/\?h=.*#loss-thanh-nan-va-checkpoint-tot-bi-ghi-de$"))
+    good = re.compile("tốt", re.IGNORECASE)
+    tab.locator("article mark[data-md-highlight]", has_text=good).first.wait_for()
 
 
 def test_the_keyboard_is_enough(tab):

@@ -220,8 +220,8 @@ def render_value(value: Value, record: Record) -> str:
     if isinstance(found, bool):
         raw = raw.lower()
     shown = literal(text)
-    if not isinstance(found, str):  # a number stays with its unit; a message may break
-        shown = shown.replace(" ", "&nbsp;")
+    if not isinstance(found, str):  # a number stays with its unit and has a true minus sign
+        shown = shown.replace(" ", "&nbsp;").replace("-", "−")
     return f'<data value="{literal(raw)}" title="{literal(source)}">{shown}</data>'
 
 
