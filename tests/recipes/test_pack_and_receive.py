@@ -396,6 +396,7 @@ HOSTILE = {
     "case": [("config.json", b"good"), ("Config.json", b"evil")],
     "file and folder": [("a", b"good"), ("a/b", b"evil")],
     "bomb": [("model.bin", bytes(3 * 2**20))],
+    "too deep": [("a/" * 30_000 + "a", b"evil")],
     "nothing": [],
 }
 

@@ -327,6 +327,20 @@ def test_a_long_name_that_fills_memory(tmp_path):
     assert "vô lý" in refused(tmp_path / "a.tar.gz")
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_path_of_thousands_of_folders_is_refused_before_its_parents_fill_memory(tmp_path, kind):
+    """Every parent was kept as a string: a tar of 736 bytes took gigabytes."""
+    name = "a/" * 30_000 + "a"
+    if kind == "zip":
+        archive = zip_of(tmp_path / "a.zip", (name, b"x"))
+    else:
+        archive = tmp_path / "a.tar.gz"
+        archive.write_bytes(gzip.compress(tar_bytes(member(name, b"x"))))
+    message = refused(archive)
+    assert "quá dài" in message
+    assert len(message) < 400
+
+
 def test_headers_nested_without_end(tmp_path):
     chain = headers(*[(0, tarfile.GNUTYPE_LONGNAME)] * 3000)
     (tmp_path / "a.tar").write_bytes(headers((0, tarfile.REGTYPE)) + chain)

@@ -33,6 +33,7 @@ LIMIT_RATIO = 100  # trọng số phình chưa đến hai lần, bom nén phình
 LEAST_LIMIT = 2**20  # gói nhỏ: JSON lặp nhiều có thể phình quá trăm lần
 BLOCK = 2**20  # đọc từng MiB: tệp lớn hơn bộ nhớ cũng đóng được
 SUMS_LIMIT = 10 * 2**20  # byte của một bản kê: nó được đọc cả vào bộ nhớ
+LONGEST = 1000  # byte của một đường dẫn: macOS không nhận tên dài hơn chừng này
 # Windows không cho đặt những tên này, dù có đuôi gì: CON, con.txt, COM1.bin …
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
 LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # macOS và Windows tự thêm vào
@@ -56,6 +57,8 @@ def name_problem(name: str) -> str | None:
         return "tên có ổ đĩa"
     if not name.isprintable():
         return "tên có ký tự không in được"
+    if len(name.encode()) > LONGEST:
+        return "đường dẫn quá dài"
     if re.search(r'[\\:*?"<>|]', name):
         return "tên có ký tự mà Windows không nhận"
     for part in name.split("/"):
@@ -96,7 +99,7 @@ def check_name(name: str, seen: dict[str, str]) -> None:
     """Ném `Refused` khi tên không dùng được, hay trùng một tên đã gặp."""
     problem = name_problem(name.removesuffix("/"))
     if problem:
-        raise Refused(f"{name!r}: {problem}")
+        raise Refused(f"{name[:200]!r}: {problem}")
     clash = find_clash(name, seen)
     if clash:
         raise Refused(f"{name!r}: trùng tên với {clash!r}")
