@@ -13,7 +13,6 @@ import os
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 import gguf
@@ -76,7 +75,9 @@ else:
 # %% Trong tệp GGUF
 print("== Trong tệp GGUF ==")
 reader = gguf.GGUFReader(source)
-kinds = dict(Counter(tensor.tensor_type.name for tensor in reader.tensors))
+kinds = {"Q4_1": 0, "F32": 0, "Q8_0": 0}
+for tensor in reader.tensors:
+    kinds[tensor.tensor_type.name] += 1
 licence = reader.fields["general.license"].contents()
 del reader
 print(f"{source.name}: {source.stat().st_size} byte, giấy phép ghi trong tệp: {licence}")

@@ -1,7 +1,6 @@
 """Trọng số dùng chung trong tệp: safetensors nhận gì, và khi config.json với tệp nói khác nhau.
 
     python tied_files.py            # mô hình tí hon, không cần mạng
-    QUICK=1 python tied_files.py    # ít thư mục hơn, để thử nhanh
 
 Tốn (cỡ mặc định): không quá 180 giây, 2 GiB bộ nhớ, 0,1 GiB đĩa.
 Cần: pip install torch transformers safetensors
@@ -9,7 +8,6 @@ Cần: pip install torch transformers safetensors
 
 # %% Chuẩn bị
 import json
-import os
 import re
 import subprocess
 import sys
@@ -24,8 +22,6 @@ from tied_weights import overlapping_names, shared_names, untied
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2Model
 from transformers import T5Config, T5ForConditionalGeneration
 
-# Mô hình đã tí hon: QUICK=1 chỉ bớt thư mục, vì mỗi thư mục là một tiến trình mới.
-QUICK = os.environ.get("QUICK") == "1"
 TINY = {"n_layer": 2, "n_head": 2, "n_embd": 32, "vocab_size": 256, "n_positions": 64}
 PAIR = ["transformer.wte.weight", "lm_head.weight"]
 
@@ -196,8 +192,6 @@ def save_twice(folder):
 
 
 WAYS = [save_agreeing, save_edited, save_replaced, save_body, save_twice]
-if QUICK:
-    WAYS = WAYS[:3]
 folders = {}
 for way in WAYS:
     name = way.__name__.removeprefix("save_")

@@ -262,9 +262,9 @@ report("optimizer", idle, "optimizer tạo trước assign=True: mô hình khôn
 
 # %% Kết quả
 gaps = {name: abs(losses[name][-1] - losses["never_saved"][-1]) for name in APART}
-curves = {}
+last_losses = {}
 for name in ("never_saved", *APART):
-    curves[name] = dict(enumerate(losses[name]))
+    last_losses[name] = losses[name][-1]
 results = {
     "exact": {
         "checks": checks,
@@ -278,7 +278,7 @@ results = {
         "held": len(held),
     },
     "approx": {
-        "losses": curves,
+        "losses": last_losses,
         "gap": gaps,
         "sgd": sgd,
         "saved": {"before": before_saving, "after": after_loading},

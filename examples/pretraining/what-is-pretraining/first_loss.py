@@ -26,7 +26,7 @@ QUICK = os.environ.get("QUICK") == "1"
 STEPS = 60  # đủ để thấy ba đường tách hẳn nhau
 POINTS = 10  # ghi loss bao nhiêu lần
 if QUICK:
-    STEPS = 10
+    STEPS = 30
 BATCH = 16
 VOCABULARIES = [1000, 2000, 50257]  # 50257 là của GPT-2
 LARGE = 0.2  # độ lệch chuẩn của trọng số lúc đầu, gấp mười lần mặc định 0,02

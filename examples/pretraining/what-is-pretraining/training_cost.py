@@ -68,8 +68,8 @@ PUBLISHED_HOURS = {
 }
 # Không nhìn tới khi chọn UTILISATION: để thử xem con số đó có đoán được mô hình khác không.
 HELD_OUT_HOURS = {"llama8": ("H100", 1.46e6), "llama70": ("H100", 7.0e6)}
-# DeepSeek-V3, bảng chi phí: nghìn giờ GPU của từng giai đoạn.
-STAGES = {"pretraining": 2664, "context": 119, "posttraining": 5}
+# DeepSeek-V3, bảng chi phí: giờ GPU của từng giai đoạn.
+STAGES = {"pretraining": 2_664_000, "context": 119_000, "posttraining": 5_000}
 ASSUME = {"gpu": "H100", "utilisation": 0.4, "price": 2.0, "gpus": 8}
 CORPUS_MB = 50
 
