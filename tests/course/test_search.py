@@ -167,7 +167,7 @@ def test_a_first_question_downloads_little_and_reading_nothing(tab, site):
 )
 def test_enter_leads_to_the_section_and_its_marked_words(tab, typed):
     best = question(tab, typed)
-    assert "Checkpoint để huấn luyện tiếp" in best.inner_text()
+    assert "Checkpoint để chạy tiếp" in best.inner_text()
     section = best.locator("a", has_text="Loss thành NaN, và checkpoint tốt bị ghi đè")
     marks = " ".join(section.locator("mark").all_inner_texts()).lower()
     assert "checkpoint tốt" in marks
