@@ -132,6 +132,11 @@ def test_nothing_is_left_when_writing_fails(folder, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["my-model"]
 
 
+def header_of(header: dict) -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text
+
+
 def test_a_damaged_file_gets_no_manifest(folder):
     weights = folder / "model.safetensors"
     whole = weights.read_bytes()
@@ -144,6 +149,7 @@ def test_a_damaged_file_gets_no_manifest(folder):
         struct.pack("<Q", 2) + b"[]",
         struct.pack("<Q", 8) + b'{"a": 1}',
         struct.pack("<Q", 1 << 60) + whole[8:],
+        header_of({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0.0, 4.0]}}) + b"0000",
     ):
         weights.write_bytes(content)
         with pytest.raises(Damaged, match=r"model\.safetensors"):
@@ -194,6 +200,14 @@ def test_a_kept_digest_tells_a_rewritten_manifest(folder):
     assert check(folder) == []
     (problem,) = check(folder, sha256=kept)
     assert "không phải bản kê đã giữ" in problem
+
+
+@pytest.mark.parametrize("kept", ["", "3f1a"])
+def test_a_kept_digest_that_is_empty_or_cut_is_not_passed_over(folder, kept):
+    """An unset variable of a shell must not turn the question off."""
+    write(folder)
+    with pytest.raises(Refused, match="64"):
+        check(folder, sha256=kept)
 
 
 def test_litter_of_systems_is_passed_over(folder):
@@ -419,6 +433,7 @@ def test_bad_input_gets_one_line(folder, command, tmp_path):
         ["check", tmp_path / "nowhere"],
         ["check", folder / "config.json"],
         ["write", tmp_path / "empty"],
+        ["check", Path("/")],
         ["write", folder, "--manifest", tmp_path / "no/folder/SHA256SUMS"],
         ["write", folder, "--manifest", tmp_path / "empty"],
         ["compare", folder, tmp_path / "nowhere"],

@@ -63,6 +63,8 @@ def real_folder(folder: Path | str) -> Path:
 def beside(folder: Path | str) -> Path:
     """Nơi mặc định của bản kê: bên cạnh thư mục, không nằm trong nó."""
     folder = real_folder(folder)
+    if not folder.name:  # «/», hay ổ đĩa «D:\»: không có chỗ bên cạnh
+        raise Refused("đây là thư mục gốc: hãy chọn chỗ cho bản kê bằng --manifest TỆP")
     if hub_blobs(folder):  # tệp lạ ở snapshots/ làm hf cache báo hỏng
         raise Refused("thư mục thuộc bộ nhớ đệm của Hub: hãy chọn chỗ khác bằng --manifest TỆP")
     return folder.with_name(f"{folder.name}.SHA256SUMS")
@@ -244,6 +246,8 @@ def read_header(stream: BinaryIO) -> tuple[dict[str, dict], int]:
         ends = [0]
         for facts in header.values():
             begin, end = facts["data_offsets"]
+            if not isinstance(begin, int) or not isinstance(end, int):
+                raise ValueError
             if not 0 <= begin <= end or not isinstance(facts["shape"], list):
                 raise ValueError
             facts["dtype"].upper()  # phải là chữ
@@ -408,7 +412,9 @@ def check(
     `sha256`: SHA-256 của bản kê mà bạn đã giữ ở nơi khác. Lỗi: Refused, OSError.
     """
     manifest = Path(manifest) if manifest else beside(folder)
-    if sha256 and sha256_of(manifest) != sha256.lower():
+    if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise Refused("SHA-256 đã giữ phải là 64 chữ số 0-9, a-f")  # biến rỗng: không được bỏ qua
+    if sha256 is not None and sha256_of(manifest) != sha256.lower():
         return [f"{show(manifest.name)} không phải bản kê đã giữ: SHA-256 của nó khác"]
     files, problems, _ = list_files(folder)
     files = without_manifest(files, manifest)
