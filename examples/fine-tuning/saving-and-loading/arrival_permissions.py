@@ -162,7 +162,7 @@ PATHS = ["modle", "./modle", "team/modle", "nested", "nested/model"]
 
 
 def load_all(folders, user):
-    """Trong tiến trình mới: tải từng thư mục, ghi lại loại lỗi và dòng đầu của lời báo lỗi."""
+    """Trong tiến trình mới: tải từng thư mục, ghi lại loại lỗi và dòng đầu của thông báo lỗi."""
     if user:
         os.setgroups([])
         os.setgid(user)

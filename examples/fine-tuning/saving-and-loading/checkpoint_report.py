@@ -197,7 +197,7 @@ def poison(folder):
     shutil.copy(root / "evil.pt", folder / "model.pt")
 
 
-DAMAGES = {  # khoá: (bản nào, làm gì với thư mục ấy)
+DAMAGES = {  # khoá: (bản nào, làm gì với thư mục đó)
     "cut": ("model", cut),
     "length_bit": ("model", flip_length),
     "name_bit": ("model", flip_name),

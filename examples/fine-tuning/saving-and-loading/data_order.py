@@ -1,4 +1,4 @@
-"""Chạy tiếp với DataLoader: năm cách đi tới lô kế tiếp, cách nào cho đúng lô như chưa hề dừng.
+"""Chạy tiếp với DataLoader: năm cách đi tới batch kế tiếp, cách cách nào đúng như chưa hề dừng.
 
     python data_order.py            # mô hình tí hon, dữ liệu tự sinh, không cần mạng
     QUICK=1 python data_order.py    # một epoch ít hơn, để thử nhanh
@@ -27,7 +27,7 @@ if QUICK:
     EPOCHS = 3
 SENTENCES = 90
 BATCH = 16
-PER_EPOCH = 6  # lô cuối của epoch chỉ có 10 câu
+PER_EPOCH = 6  # batch cuối của epoch chỉ có 10 câu
 TOTAL = EPOCHS * PER_EPOCH
 MIDDLE = PER_EPOCH + 3  # dừng giữa epoch thứ hai
 BOUNDARY = 2 * PER_EPOCH  # dừng đúng lúc hết epoch thứ hai
@@ -70,7 +70,7 @@ def shuffled(data, start, rng):
 
 
 def skipped_after_restore(data, start, rng):
-    """Gieo theo epoch, khôi phục RNG, rồi bỏ qua những lô đã học."""
+    """Gieo theo epoch, khôi phục RNG, rồi bỏ qua những batch đã học."""
     order = torch.Generator()
     loader = DataLoader(data, BATCH, shuffle=True, generator=order)
     restore_rng(rng)
@@ -89,7 +89,7 @@ def restored_after_skip(data, start, rng):
     loader = DataLoader(data, BATCH, shuffle=True, generator=order)
     step = start // PER_EPOCH * PER_EPOCH
     if step == start:
-        restore_rng(rng)  # không có lô nào phải bỏ qua
+        restore_rng(rng)  # không có batch nào phải bỏ qua
     while True:
         order.manual_seed(step // PER_EPOCH)
         for batch in loader:
@@ -114,8 +114,8 @@ def recipe_with_workers(data, start, rng):
 
 WAYS = {
     "shuffled": (shuffled, "shuffle=True để nguyên"),
-    "skipped_after_restore": (skipped_after_restore, "khôi phục RNG rồi bỏ qua lô"),
-    "restored_after_skip": (restored_after_skip, "bỏ qua lô rồi khôi phục RNG"),
+    "skipped_after_restore": (skipped_after_restore, "khôi phục RNG rồi bỏ qua batch"),
+    "restored_after_skip": (restored_after_skip, "bỏ qua batch rồi khôi phục RNG"),
     "recipe": (recipe, "batches()"),
     "recipe_with_workers": (recipe_with_workers, "batches(), num_workers=2"),
 }
@@ -225,4 +225,4 @@ results = {
     },
 }
 if not all(checks.values()):
-    sys.exit("TRƯỢT: có cách cho những lô khác với dự đoán.")
+    sys.exit("TRƯỢT: có cách cho những batch khác với dự đoán.")

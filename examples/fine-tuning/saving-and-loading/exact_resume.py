@@ -34,7 +34,7 @@ if QUICK:
     KILL = 13
 SAVED = KILL // EVERY * EVERY  # checkpoint cuối cùng kịp lưu
 SENTENCES = 188
-BATCH = 16  # một epoch là 12 bước, lô cuối chỉ có 12 câu; checkpoint cuối rơi vào giữa epoch
+BATCH = 16  # một epoch là 12 bước, batch cuối chỉ có 12 câu; checkpoint cuối rơi vào giữa epoch
 LENGTH = 32  # token mỗi câu
 TINY = {"n_layer": 2, "n_head": 2, "n_embd": 64, "vocab_size": 64, "n_positions": LENGTH}
 
@@ -107,7 +107,7 @@ def train(parts, step, last, log, folder=None):
 
 
 def outcome_of(model):
-    """Kết cục: mọi trọng số, và loss trên những câu chưa học."""
+    """Kết quả cuối: mọi trọng số, và loss trên những câu chưa học."""
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     tokens = Sentences(2, 64).rows[:, :LENGTH]
     model.eval()

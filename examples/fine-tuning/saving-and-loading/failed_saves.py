@@ -142,7 +142,7 @@ for step in (100, 200):
 
 
 def said_by(function, *arguments, **named):
-    """Cảnh báo và lời báo lỗi của một lần gọi, bỏ phần thư mục tạm; rỗng nếu nó im lặng."""
+    """Cảnh báo và thông báo lỗi của một lần gọi, bỏ phần thư mục tạm; rỗng nếu nó im lặng."""
     heard = io.StringIO()
     with contextlib.redirect_stderr(heard):
         try:
@@ -166,7 +166,7 @@ print("save_checkpoint:", said_by_recipe)
 names = sorted(path.name for path in folder.iterdir())
 print("còn lại:", ", ".join(names))
 whole = names == ["step-00000100.pt", "step-00000200.pt"]
-report("full", "unexpected pos" in said, "lời báo của torch không nhắc đến đĩa")
+report("full", "unexpected pos" in said, "thông báo của torch không nhắc đến đĩa")
 report("full_recipe", whole and "đĩa còn" in said_by_recipe, "các bản cũ còn, không sót tệp tạm")
 
 # %% Có NaN

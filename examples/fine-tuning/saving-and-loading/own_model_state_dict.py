@@ -197,7 +197,7 @@ def loading_session(way, path):
 
 
 def compare(way):
-    """Tải trong tiến trình mới; mỗi phép kiểm tra đạt hay không, và lời báo lỗi nếu có."""
+    """Tải trong tiến trình mới; mỗi phép kiểm tra đạt hay không, và thông báo lỗi nếu có."""
     seen = in_new_process(loading_session, way, path)
     if isinstance(seen, str):
         return dict.fromkeys(CHECKS, False), seen, 0.0
@@ -285,7 +285,7 @@ for name, verdict in verdicts.items():
 report("plain", not caught["plain"], "load: mọi thứ y nguyên trong tiến trình mới")
 report("without_copy", not caught["without_copy"], "load_without_copy: cũng thế")
 refused = [name for name in ("old_file", "renamed", "unfinished") if "load" in caught[name]]
-report("refused", len(refused) == 3, "ba cách sai bị từ chối, có lời báo")
+report("refused", len(refused) == 3, "ba cách sai bị từ chối, có thông báo")
 report("untied", caught["untied"] == ["ties"], "quên nối lại: chỉ phép kiểm tra dùng chung thấy")
 report("formula", caught["formula"] == ["buffers", "logits"], "đổi công thức: tensor vẫn đúng")
 report("heads", caught["heads"] == ["logits"], "sai số đầu chú ý: chỉ logits thấy")

@@ -188,7 +188,7 @@ sizes = {name: tensor.numel() for name, tensor in named.items()}
 
 
 def gap_after_flip(bit):
-    """δ sau khi lật bit ấy của một tham số bất kỳ; tensor lớn thì dễ trúng hơn."""
+    """δ sau khi lật bit đó của một tham số bất kỳ; tensor lớn thì dễ trúng hơn."""
     name = random.choices(list(sizes), list(sizes.values()))[0]
     damaged = named[name].clone()
     integers = damaged.view(-1).view(torch.int32)  # cùng vùng nhớ, đọc như số nguyên 32 bit

@@ -47,7 +47,7 @@ def right_tensors(model):
 
 
 def attempt(name, state, strict):
-    """Tải vào một mô hình mới; trả về số tensor đúng và lời báo lỗi, rỗng khi không có."""
+    """Tải vào một mô hình mới; trả về số tensor đúng và thông báo lỗi, rỗng khi không có."""
     model = Net()
     error = ""
     try:

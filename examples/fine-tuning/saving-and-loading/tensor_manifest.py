@@ -134,7 +134,7 @@ early = arrive("early")
 tokenizer_of(TEXT[20:]).save_pretrained(early)  # nhầm tokenizer ngay từ lúc lưu
 early_sum = write(early, force=True)
 Path("early.SHA256SUMS.sig").unlink()
-sign("early.SHA256SUMS")  # chính chủ ký: người ấy chưa biết mình sai
+sign("early.SHA256SUMS")  # chính chủ ký: người đó chưa biết mình sai
 
 ROWS = {  # khoá: (chuyện gì, thư mục, SHA-256 của bản kê mà bên nhận đã giữ)
     "nothing": ("không có gì", nothing, kept),
