@@ -1,4 +1,4 @@
-"""Chạy tiếp với DataLoader: năm cách đi tới batch kế tiếp, cách cách nào đúng như chưa hề dừng.
+"""Chạy tiếp với DataLoader: năm cách đi tới batch kế tiếp, cách nào đúng như chưa hề dừng.
 
     python data_order.py            # mô hình tí hon, dữ liệu tự sinh, không cần mạng
     QUICK=1 python data_order.py    # một epoch ít hơn, để thử nhanh
