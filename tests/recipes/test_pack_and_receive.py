@@ -318,11 +318,16 @@ def test_what_cannot_be_packed(folder, tmp_path):
         (tmp_path / "empty", tmp_path / "model.zip"),
         (folder, folder / "model.zip"),
         (folder, tmp_path / "con.zip"),
+        (folder, tmp_path / "no/place/model.zip"),
+        (folder, ""),
     ]:
         with pytest.raises(Unusable):
             pack(source, target)
-    with pytest.raises(OSError, match="no"):
-        pack(folder, tmp_path / "no/place/model.zip")
+    pack(folder, tmp_path / "model.zip")
+    with pytest.raises(Unusable, match="không có thư mục"):
+        receive(tmp_path / "model.zip", tmp_path / "no/place")
+    for path in tmp_path.glob("model.zip*"):
+        path.unlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "sent"]
 
 

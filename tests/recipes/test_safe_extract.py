@@ -393,6 +393,12 @@ def test_what_is_no_archive_is_said_to_be_none(tmp_path, data):
         safe_extract(tmp_path / "a", tmp_path / "model")
 
 
+def test_a_folder_in_no_folder(tmp_path):
+    archive = zip_of(tmp_path / "a.zip", *FILES.items())
+    with pytest.raises(Unusable, match="không có thư mục"):
+        safe_extract(archive, tmp_path / "no/place")
+
+
 def test_a_full_disk_is_not_a_damaged_archive(tmp_path, monkeypatch):
     archive = zip_of(tmp_path / "a.zip", *FILES.items())
 

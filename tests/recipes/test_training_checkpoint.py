@@ -272,6 +272,38 @@ def test_the_last_ones_are_kept(recipe, tmp_path):
         recipe.save_checkpoint(tmp_path, 101, keep=0, **parts)
 
 
+def test_the_step_is_a_whole_number_and_comes_back_as_one(recipe, tmp_path):
+    """A negative one made a file that no one lists; one of numpy or torch came back as it was."""
+    import numpy
+    import torch
+
+    parts = build(dropout_gpt2)
+    for step in (-1, 1.5, "3"):
+        with pytest.raises((ValueError, TypeError)):
+            recipe.save_checkpoint(tmp_path, step, **parts)
+    assert list(tmp_path.iterdir()) == []
+    for number, step in ((3, numpy.int64(3)), (4, torch.tensor(4)), (10**12, 10**12)):
+        recipe.save_checkpoint(tmp_path, step, **parts)
+        again, _ = recipe.load_latest(tmp_path, **parts)
+        assert (type(again), again) == (int, number)
+
+
+def test_running_statistics_that_are_nan_are_refused_and_a_mask_of_infinity_is_not(
+    recipe, tmp_path
+):
+    """A GradScaler skips the step of an overflow: weights stay good, BatchNorm does not."""
+    import torch
+
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    model.register_buffer("mask", torch.full((2, 2), float("-inf")).triu(1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    parts = {"model": model, "optimizer": optimizer, "scheduler": None}
+    recipe.save_checkpoint(tmp_path, 1, **parts)
+    model(torch.full((2, 2), float("inf")))
+    with pytest.raises(recipe.CheckpointError, match=r"1\.running_(mean|var)"):
+        recipe.save_checkpoint(tmp_path, 2, **parts)
+
+
 @pytest.mark.parametrize("where", ["parameter", "optimizer", "loss"])
 def test_what_is_not_finite_is_refused(recipe, saved, where):
     import torch

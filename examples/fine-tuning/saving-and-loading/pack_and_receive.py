@@ -208,6 +208,8 @@ def pack(folder: str | Path, archive: str | Path) -> list[str]:
     """
     folder = Path(folder)
     archive = Path(archive)
+    if not archive.name:
+        raise Unusable(f"{archive} không phải tên của một tệp")
     sums = sums_of(archive)
     if not folder.is_dir():
         raise Unusable(f"không thấy thư mục {folder}")
@@ -216,6 +218,8 @@ def pack(folder: str | Path, archive: str | Path) -> list[str]:
             raise Unusable(f"{target} đã có: hãy chọn tên khác")
     if archive.resolve().is_relative_to(folder.resolve()):
         raise Unusable("gói phải nằm ngoài thư mục được đóng")
+    if not archive.absolute().parent.is_dir():
+        raise Unusable(f"không có thư mục {archive.parent}")
     if name_problem(archive.name):
         raise Unusable(f"{archive.name!r}: {name_problem(archive.name)}")
     files, left_out = files_of(folder)
@@ -329,6 +333,8 @@ def receive(archive: str | Path, folder: str | Path, sums: str | Path | None = N
     folder = Path(folder)
     if os.path.lexists(folder):
         raise Unusable(f"{folder} đã có: hãy chọn thư mục mới")
+    if not folder.absolute().parent.is_dir():
+        raise Unusable(f"không có thư mục {folder.parent}")
     if not archive.is_file():
         raise Unusable(f"không thấy gói {archive}")
     expected = expected_sha256(Path(sums or sums_of(archive)), archive.name)

@@ -282,6 +282,8 @@ def safe_extract(
     folder = Path(folder)
     if os.path.lexists(folder):
         raise Unusable(f"{folder} đã có: hãy chọn thư mục mới")
+    if not folder.absolute().parent.is_dir():
+        raise Unusable(f"không có thư mục {folder.parent}")
     kind = kind_of(archive)
     if limit_bytes is None:
         limit_bytes = max(LEAST_LIMIT, LIMIT_RATIO * archive.stat().st_size)

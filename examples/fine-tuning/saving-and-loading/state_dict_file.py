@@ -55,6 +55,8 @@ def save(model: nn.Module, path: str | Path, config: dict | None = None) -> None
         raise ValueError("config phải là dict hay None; đối tượng thì đổi ra dict trước")
     model = unwrap(model)
     state = model.state_dict()
+    if not state:
+        raise ValueError("mô hình không có tham số hay buffer nào để lưu")
     for name, tensor in state.items():
         if hasattr(tensor, "full_tensor"):
             raise ValueError(f"{name} chia trên nhiều GPU: dùng torch.distributed.checkpoint")

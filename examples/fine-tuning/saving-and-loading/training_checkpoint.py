@@ -17,6 +17,7 @@ Cần: pip install torch
 
 import argparse
 import math
+import operator
 import os
 import pickle
 import random
@@ -57,11 +58,12 @@ def save_checkpoint(
     """Ghi checkpoint của `step` (số bước đã xong), giữ `keep` bản mới nhất, trả về tệp vừa ghi.
 
     `scheduler` có thể là None; `scaler` là GradScaler, nếu dùng. CheckpointError nếu tham số,
-    trạng thái optimizer hay `loss` có NaN hoặc vô cực, nếu không ghi được, hay nếu thư mục là của
-    lần huấn luyện khác. Lúc đó, và cả khi bị giết giữa chừng, các bản cũ còn nguyên.
+    trạng thái optimizer hay `loss` có NaN hoặc vô cực, nếu một buffer (BatchNorm) có NaN, nếu
+    không ghi được, hay nếu thư mục là của lần huấn luyện khác. Lúc đó, và cả khi bị giết giữa chừng, các bản cũ còn nguyên.
     """
-    if keep < 1:
-        raise ValueError(f"keep phải từ 1 trở lên, không phải {keep}")
+    step = operator.index(step)  # số nguyên của NumPy hay torch thành int; 1.5 thì TypeError
+    if step < 0 or keep < 1:
+        raise ValueError(f"step phải từ 0, keep từ 1 trở lên, không phải {step} và {keep}")
     model = unwrapped(model)
     kept = {
         "step": step,
@@ -122,7 +124,7 @@ def non_finite(
     optimizer: torch.optim.Optimizer,
     loss: float | torch.Tensor | None,
 ) -> str | None:
-    """Tên của thứ có NaN hay vô cực: loss, một tham số, một trạng thái optimizer; hoặc None."""
+    """Tên của thứ có NaN hay vô cực: loss, tham số, trạng thái optimizer, buffer (chỉ NaN); hoặc None."""
     if torch.is_tensor(loss):
         loss = loss.item()
     if loss is not None and not math.isfinite(loss):
@@ -133,6 +135,9 @@ def non_finite(
         for kind, value in optimizer.state.get(parameter, {}).items():
             if torch.is_tensor(value) and not is_finite(value):
                 return f"{kind} của {name} trong optimizer"
+    for name, value in model.state_dict().items():  # buffer; vô cực thì mặt nạ có thể dùng
+        if torch.is_tensor(value) and value.is_floating_point() and value.float().isnan().any():
+            return name
     return None
 
 
