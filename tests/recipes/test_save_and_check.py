@@ -377,6 +377,7 @@ def test_what_cannot_be_checked_ends_with_2_and_one_line(folder, tmp_path, comma
     saved_proof = proof.read_text(encoding="utf-8")
     assert one_line(command("save_and_check", tmp_path / "none"), "không có thư mục")
     assert one_line(command("save_and_check", folder / "config.json"), "không có thư mục")
+    assert one_line(command("save_and_check", Path("/")), "thư mục gốc")
     for content in ("", "[1]", "{}", '{"tensors": {"a": 1}}', "[" * 10_000):
         proof.write_text(content, encoding="utf-8")
         assert one_line(command("save_and_check", folder), "không phải dấu vân tay")

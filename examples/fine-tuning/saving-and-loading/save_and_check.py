@@ -57,6 +57,8 @@ class CannotCheck(Exception):
 def fingerprint_path(folder: str | Path) -> Path:
     """Chỗ của dấu vân tay: cạnh thư mục, không phải trong đó."""
     folder = Path(folder).resolve()
+    if not folder.name:  # «/», hay ổ đĩa «D:\»: không có chỗ bên cạnh
+        raise CannotCheck(f"{folder} là thư mục gốc: hãy đặt mô hình vào một thư mục có tên.")
     return folder.with_name(folder.name + ".fingerprint.json")
 
 
