@@ -59,7 +59,8 @@ def save_checkpoint(
 
     `scheduler` có thể là None; `scaler` là GradScaler, nếu dùng. CheckpointError nếu tham số,
     trạng thái optimizer hay `loss` có NaN hoặc vô cực, nếu một buffer (BatchNorm) có NaN, nếu
-    không ghi được, hay nếu thư mục là của lần huấn luyện khác. Lúc đó, và cả khi bị giết giữa chừng, các bản cũ còn nguyên.
+    không ghi được, hay nếu thư mục là của lần huấn luyện khác. Lúc đó, và cả khi bị giết giữa
+    chừng, các bản cũ còn nguyên.
     """
     step = operator.index(step)  # số nguyên của NumPy hay torch thành int; 1.5 thì TypeError
     if step < 0 or keep < 1:
@@ -124,7 +125,10 @@ def non_finite(
     optimizer: torch.optim.Optimizer,
     loss: float | torch.Tensor | None,
 ) -> str | None:
-    """Tên của thứ có NaN hay vô cực: loss, tham số, trạng thái optimizer, buffer (chỉ NaN); hoặc None."""
+    """Tên của thứ có NaN hay vô cực: loss, tham số, trạng thái optimizer; None nếu không có.
+
+    Buffer chỉ bị hỏi về NaN: mặt nạ attention có thể chứa vô cực.
+    """
     if torch.is_tensor(loss):
         loss = loss.item()
     if loss is not None and not math.isfinite(loss):
@@ -135,7 +139,7 @@ def non_finite(
         for kind, value in optimizer.state.get(parameter, {}).items():
             if torch.is_tensor(value) and not is_finite(value):
                 return f"{kind} của {name} trong optimizer"
-    for name, value in model.state_dict().items():  # buffer; vô cực thì mặt nạ có thể dùng
+    for name, value in model.state_dict().items():  # còn lại là buffer
         if torch.is_tensor(value) and value.is_floating_point() and value.float().isnan().any():
             return name
     return None
