@@ -280,6 +280,14 @@ DAMAGES = {
     "no config": (lambda f: (f / "config.json").unlink(), "không tải được"),
     "config cut": (lambda f: cut(f / "config.json"), "không tải được"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "không tải được"),
+    "padding side": (
+        lambda f: edit(f / "tokenizer_config.json", padding_side="left"),
+        "tokenizer khác lúc lưu: phía đệm",
+    ),
+    "longest text": (
+        lambda f: edit(f / "tokenizer_config.json", model_max_length=3),
+        "tokenizer khác lúc lưu: độ dài",
+    ),
     "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), ""),
 }
 

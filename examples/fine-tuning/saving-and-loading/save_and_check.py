@@ -188,6 +188,8 @@ def tokenizer_facts(tokenizer: Any) -> dict[str, Any] | None:
         "từ vựng": hashlib.sha256(vocabulary.encode()).hexdigest(),
         "token đặc biệt": sorted(tokenizer.all_special_ids),
         "eos và pad": [tokenizer.eos_token_id, tokenizer.pad_token_id],
+        "phía đệm, phía cắt": [tokenizer.padding_side, tokenizer.truncation_side],
+        "độ dài nhiều nhất": tokenizer.model_max_length,
         "khuôn hội thoại": getattr(tokenizer, "chat_template", None),
     }
 
