@@ -576,6 +576,10 @@ def no_class(old: Path) -> None:
     edit_config(old, architectures=None)
 
 
+def class_that_is_a_number(old: Path) -> None:
+    edit_config(old, architectures=[5])
+
+
 def unknown_type(old: Path) -> None:
     edit_config(old, model_type="của tôi")
 
@@ -587,7 +591,15 @@ def quantized(old: Path) -> None:
 WRONG = [cut, flip, pointer, empty, no_tensors, lose_one, wrong_shape]
 WRONG += [index_leads_out, index_without_shard, index_without_metadata, broken_config]
 FOREIGN = [no_config, no_weights, already_new, whole_model, unknown_class, class_that_is_none]
-FOREIGN += [names_that_are_numbers, wrapped, no_data, no_class, unknown_type, quantized]
+FOREIGN += [
+    class_that_is_a_number,
+    names_that_are_numbers,
+    wrapped,
+    no_data,
+    no_class,
+    unknown_type,
+    quantized,
+]
 
 
 @pytest.mark.parametrize("damage", WRONG)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import keep_best
+import numpy
 import pytest
 import torch
 from keep_best import KeepBest, NotABestFile
@@ -72,6 +73,25 @@ def test_a_score_may_be_a_tensor(path):
     best = KeepBest(path)
     assert best.update(OwnModel(), torch.tensor(0.5))
     assert best.score == 0.5
+
+
+def test_what_could_not_be_read_back_is_not_written(path):
+    """A step that NumPy counted made a file that weights_only=True refuses: the best was lost."""
+    best = KeepBest(path)
+    best.update(OwnModel(), 2.0, numpy.int64(3))
+    again = KeepBest(path, resume=True)
+    assert (type(again.step), again.step) == (int, 3)
+    before = path.read_bytes()
+
+    class Odd(OwnModel):
+        def get_extra_state(self):
+            return {"where": path}
+
+    model = Odd()
+    with pytest.raises(ValueError, match="không đọc lại được"):
+        best.update(model, 1.0)
+    assert (path.read_bytes(), best.score) == (before, 2.0)
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_file_of_another_run_is_not_taken_for_ours(path):
@@ -162,13 +182,17 @@ while True:
     assert model.weight.eq(best.score).all()  # all of one moment
 
 
-@pytest.mark.parametrize("kind", ["cut", "text", "state"])
+@pytest.mark.parametrize("kind", ["cut", "text", "state", "score", "nan", "weights"])
 def test_files_that_are_damaged_or_something_else(kind, path, command):
     KeepBest(path).update(OwnModel(), 1.0)
     if kind == "cut":
         path.write_bytes(path.read_bytes()[:2000])
     elif kind == "text":
         path.write_text("<html>")
+    elif kind in ("score", "nan", "weights"):
+        kept = {"score": 1.0, "step": 1, "higher": False, "state": {}}
+        wrong = {"score": "x", "nan": float("nan"), "weights": [1]}[kind]
+        torch.save(kept | {"state" if kind == "weights" else "score": wrong}, path)
     else:
         torch.save(OwnModel().state_dict(), path)
     with pytest.raises(NotABestFile):

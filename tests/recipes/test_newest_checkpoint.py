@@ -98,6 +98,19 @@ def test_shards_and_adapters(recipe, folder):
     assert recipe.problem_of(other) is None
 
 
+BROKEN = ["[]", "{}", "5", '{"weight_map": null}', '{"weight_map": ["a"]}', "[" * 100_000]
+BROKEN += ['{"weight_map": {"a": 5}}', '{"weight_map": {"a": null}}', '{"weight_map": {}}']
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_broken_index_of_shards_is_passed_over_too(recipe, folder, capsys, text):
+    last = folder / "checkpoint-10"
+    (last / "model.safetensors").rename(last / "model-00001-of-00001.safetensors")
+    (last / "model.safetensors.index.json").write_text(text, encoding="utf-8")
+    assert recipe.newest_complete(folder) == str(folder / "checkpoint-9")
+    assert "thiếu" in capsys.readouterr().err
+
+
 def test_command(folder, command, tmp_path):
     done = command("newest_checkpoint", folder)
     assert done.returncode == 0

@@ -116,7 +116,14 @@ def test_tensors_that_are_shared_stay_shared(tmp_path: Path) -> None:
     assert again["a"].data_ptr() == again["b"].data_ptr()
 
 
-@pytest.mark.parametrize("value", [np.longdouble(1), object(), 1j])
+def test_a_complex_tensor_that_is_only_marked_as_conjugate(tmp_path: Path) -> None:
+    value = torch.tensor([1 + 2j]).conj()
+    torch.save({"a": value}, tmp_path / "old.pt")
+    assert rewrite(tmp_path / "old.pt", tmp_path / "new.pt") == []
+    assert torch.equal(torch.load(tmp_path / "new.pt", weights_only=True)["a"], value)
+
+
+@pytest.mark.parametrize("value", [np.longdouble(1), object(), 1j, torch.eye(2).to_sparse()])
 def test_what_has_no_plain_form_is_said(value: object) -> None:
     with pytest.raises(Unsuitable):
         plain([value])

@@ -280,6 +280,14 @@ DAMAGES = {
     "no config": (lambda f: (f / "config.json").unlink(), "không tải được"),
     "config cut": (lambda f: cut(f / "config.json"), "không tải được"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "không tải được"),
+    "padding side": (
+        lambda f: edit(f / "tokenizer_config.json", padding_side="left"),
+        "tokenizer khác lúc lưu: phía đệm",
+    ),
+    "longest text": (
+        lambda f: edit(f / "tokenizer_config.json", model_max_length=3),
+        "tokenizer khác lúc lưu: độ dài",
+    ),
     "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), ""),
 }
 
@@ -377,6 +385,7 @@ def test_what_cannot_be_checked_ends_with_2_and_one_line(folder, tmp_path, comma
     saved_proof = proof.read_text(encoding="utf-8")
     assert one_line(command("save_and_check", tmp_path / "none"), "không có thư mục")
     assert one_line(command("save_and_check", folder / "config.json"), "không có thư mục")
+    assert one_line(command("save_and_check", Path("/")), "thư mục gốc")
     for content in ("", "[1]", "{}", '{"tensors": {"a": 1}}', "[" * 10_000):
         proof.write_text(content, encoding="utf-8")
         assert one_line(command("save_and_check", folder), "không phải dấu vân tay")

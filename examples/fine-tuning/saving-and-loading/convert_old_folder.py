@@ -19,6 +19,7 @@ import re
 import shutil
 import sys
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -211,7 +212,7 @@ def model_class(old: Path, class_name: str | None = None) -> type[PreTrainedMode
     if not class_name and not recorded:
         raise Unsuitable("config.json không ghi architectures: hãy thêm --class TÊN_LỚP")
     name = class_name or recorded[0]
-    found = getattr(transformers, name, None)
+    found = getattr(transformers, str(name), None)
     if not isinstance(found, type) or not issubclass(found, PreTrainedModel):
         version = transformers.__version__
         raise Unsuitable(f"Transformers {version} không có lớp mô hình {name}")
@@ -534,6 +535,7 @@ def main() -> int:
     args = parser.parse_args()
     transformers.logging.set_verbosity(transformers.logging.CRITICAL)
     transformers.logging.disable_progress_bar()
+    warnings.simplefilter("ignore")  # lời báo lỗi là đúng một dòng
     try:
         if args.check:
             problems = check(args.old, args.new, args.class_name)

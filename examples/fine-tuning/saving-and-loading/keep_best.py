@@ -20,6 +20,7 @@ Cần: pip install torch
 import argparse
 import errno
 import math
+import operator
 import os
 import sys
 import warnings
@@ -28,6 +29,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.serialization import get_unsafe_globals_in_checkpoint
 
 
 class NotABestFile(ValueError):
@@ -77,6 +79,8 @@ class KeepBest:
             raise ValueError(f"điểm là {score}: không phải một số so sánh được")
         if not self.is_better(score):
             return False
+        if step is not None:
+            step = operator.index(step)  # số nguyên của NumPy hay torch thành int
         write(self.path, model.state_dict(), score, step, self.higher)
         self.score, self.step = score, step
         return True
@@ -103,6 +107,10 @@ def write(path: Path, state: dict, score: float, step: int | None, higher: bool)
             torch.save({"score": score, "step": step, "higher": higher, "state": state}, stream)
             stream.flush()
             os.fsync(stream.fileno())  # xuống tới đĩa rồi mới đổi tên
+        strange = get_unsafe_globals_in_checkpoint(part)  # báo ngay, lúc bản cũ còn đây
+        if strange:
+            names = ", ".join(strange)
+            raise ValueError(f"không ghi: sau này không đọc lại được {names}, bản cũ còn nguyên")
         part.replace(path)
     except RuntimeError as error:  # torch.save báo thế khi đĩa đầy
         raise OSError(f"không ghi được {path} (đĩa đầy?), bản cũ còn nguyên") from error
@@ -124,6 +132,11 @@ def read(path: Path) -> dict[str, Any]:
         raise NotABestFile(f"{path}: không đọc được, hỏng hay không phải tệp .pt") from error
     if not isinstance(kept, dict) or kept.keys() != {"score", "step", "higher", "state"}:
         raise NotABestFile(f"{path}: không phải tệp do KeepBest ghi")
+    score = kept["score"]
+    if not isinstance(score, float) or not math.isfinite(score):
+        raise NotABestFile(f"{path}: điểm trong tệp không phải một số")
+    if not isinstance(kept["state"], dict):
+        raise NotABestFile(f"{path}: không có state_dict trong tệp")
     return kept
 
 

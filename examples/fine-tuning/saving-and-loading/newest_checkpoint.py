@@ -73,9 +73,18 @@ def weight_files(checkpoint: Path) -> list[Path]:
             if whole.exists():
                 return [whole]
             if index.exists() and is_whole(index):
-                shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-                return [checkpoint / shard for shard in sorted(set(shards))]
+                return shards_of(index)
     return []
+
+
+def shards_of(index: Path) -> list[Path]:
+    """Mọi mảnh mà tệp chỉ dẫn liệt kê; rỗng nếu nó không phải tệp chỉ dẫn."""
+    content = json.loads(index.read_text(encoding="utf-8"))
+    weight_map = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(weight_map, dict):
+        return []
+    names = sorted(set(map(str, weight_map.values())))
+    return [index.with_name(Path(name).name) for name in names]
 
 
 def is_whole(path: Path) -> bool:
@@ -83,7 +92,7 @@ def is_whole(path: Path) -> bool:
     if path.suffix == ".json":
         try:
             json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
         return True
     if path.suffix == ".safetensors":

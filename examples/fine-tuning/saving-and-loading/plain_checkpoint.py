@@ -19,6 +19,7 @@ import re
 import sys
 import tempfile
 import types
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 
@@ -126,6 +127,8 @@ def plain(value: object) -> object:
 
     Không rơi chữ số nào; vật không có dạng thường thì Unsuitable.
     """
+    if isinstance(value, torch.Tensor) and value.layout != torch.strided:
+        raise Unsuitable("tensor thưa (sparse): hãy đổi nó bằng to_dense() trước")
     if isinstance(value, torch.Tensor) or type(value) in PLAIN:
         return value
     if isinstance(value, np.ndarray):
@@ -155,7 +158,8 @@ def leaves(value: object, where: str = "") -> dict[str, str]:
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         value = torch.tensor(value.astype(value.dtype.newbyteorder("=")))
     if isinstance(value, torch.Tensor):
-        bits = value.detach().contiguous().flatten().view(torch.uint8).numpy()
+        whole = value.detach().resolve_conj().contiguous()  # bản liên hợp chưa được tính ra
+        bits = whole.flatten().view(torch.uint8).numpy()
         return {where: f"{value.dtype} {list(value.shape)} {hashlib.sha256(bits).hexdigest()}"}
     if isinstance(value, np.ndarray) and value.dtype.names:
         value = {name: value[name] for name in value.dtype.names}
@@ -228,6 +232,7 @@ def main() -> int:
         "new", type=Path, nargs="?", help="tệp mới, phải chưa có; bỏ trống: chỉ xem"
     )
     args = parser.parse_args()
+    warnings.simplefilter("ignore")  # lời báo lỗi là đúng một dòng
     try:
         if args.new is None:
             return show(args.old)

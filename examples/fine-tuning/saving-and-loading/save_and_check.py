@@ -57,6 +57,8 @@ class CannotCheck(Exception):
 def fingerprint_path(folder: str | Path) -> Path:
     """Chỗ của dấu vân tay: cạnh thư mục, không phải trong đó."""
     folder = Path(folder).resolve()
+    if not folder.name:  # «/», hay ổ đĩa «D:\»: không có chỗ bên cạnh
+        raise CannotCheck(f"{folder} là thư mục gốc: hãy đặt mô hình vào một thư mục có tên.")
     return folder.with_name(folder.name + ".fingerprint.json")
 
 
@@ -186,6 +188,8 @@ def tokenizer_facts(tokenizer: Any) -> dict[str, Any] | None:
         "từ vựng": hashlib.sha256(vocabulary.encode()).hexdigest(),
         "token đặc biệt": sorted(tokenizer.all_special_ids),
         "eos và pad": [tokenizer.eos_token_id, tokenizer.pad_token_id],
+        "phía đệm, phía cắt": [tokenizer.padding_side, tokenizer.truncation_side],
+        "độ dài nhiều nhất": tokenizer.model_max_length,
         "khuôn hội thoại": getattr(tokenizer, "chat_template", None),
     }
 

@@ -125,7 +125,14 @@ def non_finite(
     optimizer: torch.optim.Optimizer,
     loss: float | torch.Tensor | None,
 ) -> str | None:
+<<<<<<< HEAD
     """Tên của thứ có NaN hay vô cực: loss, tham số, trạng thái optimizer, buffer; hoặc None."""
+=======
+    """Tên của thứ có NaN hay vô cực: loss, tham số, trạng thái optimizer; None nếu không có.
+
+    Buffer chỉ bị hỏi về NaN: mặt nạ attention có thể chứa vô cực.
+    """
+>>>>>>> recipes-review
     if torch.is_tensor(loss):
         loss = loss.item()
     if loss is not None and not math.isfinite(loss):
@@ -136,7 +143,7 @@ def non_finite(
         for kind, value in optimizer.state.get(parameter, {}).items():
             if torch.is_tensor(value) and not is_finite(value):
                 return f"{kind} của {name} trong optimizer"
-    for name, value in model.state_dict().items():  # buffer; vô cực thì mặt nạ có thể dùng
+    for name, value in model.state_dict().items():  # còn lại là buffer
         if torch.is_tensor(value) and value.is_floating_point() and value.float().isnan().any():
             return name
     return None
