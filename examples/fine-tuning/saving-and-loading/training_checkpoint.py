@@ -125,14 +125,10 @@ def non_finite(
     optimizer: torch.optim.Optimizer,
     loss: float | torch.Tensor | None,
 ) -> str | None:
-<<<<<<< HEAD
-    """Tên của thứ có NaN hay vô cực: loss, tham số, trạng thái optimizer, buffer; hoặc None."""
-=======
     """Tên của thứ có NaN hay vô cực: loss, tham số, trạng thái optimizer; None nếu không có.
 
     Buffer chỉ bị hỏi về NaN: mặt nạ attention có thể chứa vô cực.
     """
->>>>>>> recipes-review
     if torch.is_tensor(loss):
         loss = loss.item()
     if loss is not None and not math.isfinite(loss):
