@@ -7,7 +7,9 @@
   // «175e9», «175 tỷ», «1.234,5», «40 %»; else NaN. Rounded once.
   const parse = (text) => {
     const [, digits, power, words] = /^([\d.,]+)(e\d+)?(\D*)$/.exec(text.normalize().toLowerCase().trim()) ?? [0, "-"]
-    const plain = /^[1-9]\d{0,2}(\.\d{3})+(,\d+)?$/.test(digits) ? digits.replaceAll(".", "") : digits
+    const grouped = /^[1-9]\d{0,2}(\.\d{3})+(,\d+)?$/.test(digits)
+    const scaled = power || /\S/.test(words) // 1.236B: one dot is a decimal point
+    const plain = grouped && (!scaled || /,|\..*\./.test(digits)) ? digits.replaceAll(".", "") : digits
     const zeros = (words?.match(/\S+/g) ?? []).reduce((sum, word) => sum + UNITS[word], +(power?.slice(1) ?? 0))
     return +`${plain.replace(",", ".")}e${zeros}`
   }

@@ -66,7 +66,10 @@ def number(text: str) -> float:
     if unit not in UNITS:
         raise ValueError(text)
     digits = match[1]
-    if re.fullmatch(r"[1-9]\d{0,2}(\.\d{3})+(,\d+)?", digits):
+    grouped = re.fullmatch(r"[1-9]\d{0,2}(\.\d{3})+(,\d+)?", digits)
+    scaled = match[2] or unit  # 1.236B, 1.125e9: một dấu chấm là dấu thập phân
+    several = digits.count(".") > 1 or "," in digits
+    if grouped and (several or not scaled):
         digits = digits.replace(".", "")  # chấm giữa các nghìn, kiểu Việt
     value = float(digits.replace(",", ".") + (match[2] or "")) * UNITS[unit]
     if not 0 < value < 1e40:
