@@ -108,11 +108,16 @@ def joined(script: str, imports: list[str], blocks: list[ast.stmt]) -> str:
     """Imports, then constants and functions as they stand in the file, spaced as in a file."""
     lines = script.split("\n")
     text = "\n".join(imports)
+    after_constant = False
     for block in blocks:
         first = first_line(block, lines)
         code = "\n".join(lines[first - 1 : block.end_lineno])
-        gap = "\n\n\n" if isinstance(block, Definition) else "\n\n"
+        is_constant = not isinstance(block, Definition)
+        gap = "\n\n\n"
+        if is_constant:
+            gap = "\n" if after_constant else "\n\n"
         text += gap + code if text else code
+        after_constant = is_constant
     return text
 
 
