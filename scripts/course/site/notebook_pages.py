@@ -8,12 +8,13 @@ import posixpath
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
+from mkdocs.structure.toc import AnchorLink
 from mkdocs.utils import get_relative_url
 
 from course.pages.course import Course
 from course.pages.notebook import notebook_html
 from course.records.cells import docstring_of
-from course.text import read
+from course.text import read, slugify
 
 SUFFIX = ".ipynb"
 
@@ -39,4 +40,20 @@ def finished(content: str, page: Page, files: Files, config: MkDocsConfig, cours
     """HTML of its content, with the way back to its lesson."""
     lesson = config.extra["lesson_of_notebook"][page.file.src_uri]
     way = get_relative_url(files.get_file_from_path(lesson).url, page.url)
+    for item in page.toc:
+        content = with_own_anchors(content, item)
     return notebook_html(content, course.title(lesson), way)
+
+
+def with_own_anchors(content: str, item: AnchorLink) -> str:
+    """The content with the anchor of a heading, and of those below it, made as lessons make theirs.
+
+    mkdocs-jupyter makes anchors of its own, and loses every đ.
+    """
+    anchor = slugify(html.unescape(item.title))
+    content = content.replace(f'id="{item.id}"', f'id="{anchor}"', 1)
+    content = content.replace(f'href="#{item.id}"', f'href="#{anchor}"')
+    item.id = anchor
+    for child in item.children:
+        content = with_own_anchors(content, child)
+    return content
