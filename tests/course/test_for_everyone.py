@@ -215,8 +215,9 @@ def test_readable_without_javascript(new_tab, address):
 
 def test_by_keyboard_from_search_to_quiz(tab, address):
     tab.goto(f"{address}/")
-    # The theme's program listens for keys once it runs.
-    tab.locator(".md-search[data-md-component=search]").wait_for(state="attached")
+    # The theme's program listens for keys once the search says that it is ready.
+    ready = "Gõ có dấu hay không dấu đều được"
+    tab.locator(".md-search-result__meta", has_text=ready).wait_for(state="attached")
     tab.keyboard.press("/")
     tab.locator(".md-search__input:focus").wait_for()
     tab.keyboard.type("lưu và tải lại mô hình")
