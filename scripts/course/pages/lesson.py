@@ -19,10 +19,8 @@ from course.pages.syntax import CheckedPage, process
 from course.text import Refusal
 
 # What `[[course:NAME]]` may ask for; the last two only on a module's own page.
-LISTS = (
-    *("written", "modules", "count", "glossary", "changelog", "verified", "clone", "report"),
-    *("lessons", "hours"),
-)
+LISTS = ["written", "modules", "count", "glossary", "changelog", "verified", "clone", "report"]
+LISTS += ["lessons", "hours"]
 REPOSITORY = "REPO_URL"  # the variable with the address of the repository
 FOOTNOTES = "///Footnotes Go Here///"  # where Markdown puts the footnotes; else at the very end
 SOURCE = re.compile(r"^\[\^[^\]]+\]:", re.MULTILINE)  # a footnote's text

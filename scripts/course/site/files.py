@@ -80,8 +80,6 @@ def add_recipes(pages: list[str], files: Files, config: MkDocsConfig, course: Co
             if recipe.exists():
                 path = recipe.relative_to(course.examples).as_posix()
                 files.append(generated(config, path, recipe))
-            else:
-                log.warning("docs/%s:1: không có script %s", page, recipe.name)
 
 
 def add_experiments(files: Files, config: MkDocsConfig, course: Course) -> None:

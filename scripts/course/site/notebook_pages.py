@@ -13,6 +13,7 @@ from mkdocs.utils import get_relative_url
 
 from course.pages.course import Course
 from course.pages.notebook import notebook_html
+from course.pages.sections import free_anchor
 from course.records.cells import docstring_of
 from course.text import read, slugify
 
@@ -40,20 +41,21 @@ def finished(content: str, page: Page, files: Files, config: MkDocsConfig, cours
     """HTML of its content, with the way back to its lesson."""
     lesson = config.extra["lesson_of_notebook"][page.file.src_uri]
     way = get_relative_url(files.get_file_from_path(lesson).url, page.url)
+    seen: set[str] = set()
     for item in page.toc:
-        content = with_own_anchors(content, item)
+        content = with_own_anchors(content, item, seen)
     return notebook_html(content, course.title(lesson), way)
 
 
-def with_own_anchors(content: str, item: AnchorLink) -> str:
+def with_own_anchors(content: str, item: AnchorLink, seen: set[str]) -> str:
     """The content with the anchor of a heading, and of those below it, made as lessons make theirs.
 
-    mkdocs-jupyter makes anchors of its own, and loses every đ.
+    mkdocs-jupyter makes anchors of its own, and loses every đ. `seen`: anchors already given.
     """
-    anchor = slugify(html.unescape(item.title))
+    anchor = free_anchor(slugify(html.unescape(item.title)), seen)
     content = content.replace(f'id="{item.id}"', f'id="{anchor}"', 1)
     content = content.replace(f'href="#{item.id}"', f'href="#{anchor}"')
     item.id = anchor
     for child in item.children:
-        content = with_own_anchors(content, child)
+        content = with_own_anchors(content, child, seen)
     return content
