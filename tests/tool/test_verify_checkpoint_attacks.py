@@ -262,7 +262,8 @@ def test_a_bin_of_another_program_is_no_cloak(tmp_path, case):
     }[case]
     save_file({"w": torch.zeros(4)}, tmp_path / "model.safetensors")
     (tmp_path / "words.bin").write_bytes(content)
-    assert look(tmp_path).exit_code == (0 if case == "words" else 1)
+    code = look(tmp_path).exit_code
+    assert code == 0 if case == "words" else code in (1, 3)
 
 
 def test_no_raw_control_character_is_printed(tmp_path):

@@ -29,10 +29,15 @@ def test_hostile_pickles_are_named_and_never_run(name, tmp_path, monkeypatch):
     for file in ("x.pt", "x.bin", "x.pkl", "x.safetensors", "optimizer.pt"):
         (tmp_path / file).write_bytes(content)
         report = look(tmp_path / file)
-        assert report.exit_code == 1, said(report)
-        if not file.endswith(".safetensors"):
+        if name == "escaped name" and file == "x.bin":  # no unpickler goes past such a name
+            assert report.exit_code == 2
+            continue
+        own = name in ("torchscript", "whole model")  # code of its own, or classes to be imported
+        code = 3 if own and file != "x.safetensors" else 1
+        assert report.exit_code == code, said(report)
+        if code == 1 and not file.endswith(".safetensors"):
             assert "NGUY HIỂM" in report.verdict, said(report)
-        assert tool.main([str(tmp_path / file)]) == 1
+        assert tool.main([str(tmp_path / file)]) == code
     if b"system" in content and b"posix" in content:
         assert "posix.system" in said(look(tmp_path / "x.pt"))
     assert look(tmp_path).exit_code == 1
@@ -303,13 +308,14 @@ ZIPS = {
 def test_bad_zips(name, tmp_path):
     path = tmp_path / "x.pt"
     path.write_bytes(ZIPS[name])
-    assert look(path).exit_code == 1
+    assert look(path).exit_code == (2 if name in ("no entry", "no pickle") else 1)
 
 
 def test_a_zip_is_good_once_its_storage_is_there(tmp_path):
     path = tmp_path / "x.pt"
     path.write_bytes(zipped(STORAGE, **{"data/0": bytes(12)}))
-    assert look(path).exit_code == 0
+    report = look(path)
+    assert not report.levels & {tool.DANGER, tool.BROKEN, tool.UNCLEAR}
 
 
 @pytest.mark.parametrize(("shape", "code"), [(b"\x03", 0), (b"\x02", 0), (b"\x04", 1)])
