@@ -276,6 +276,7 @@ gpt2.config.save_pretrained(subset)
 tensors = load_file("gpt2_tokenizer/" + WEIGHTS)
 name = "model-00001-of-00001.safetensors"
 save_file({**tensors, "transformer.extra.scale": torch.ones(3)}, subset / name)
+size = sum(tensor.nbytes for tensor in tensors.values())
 index = {"metadata": {"total_size": size}, "weight_map": dict.fromkeys(tensors, name)}
 (subset / INDEX).write_text(json.dumps(index), encoding="utf-8")
 kind("subset_index", "chỉ mục chỉ liệt kê một phần của mảnh")
@@ -366,37 +367,50 @@ accelerator.save_state("accelerate")
 kind("accelerate", "`save_state` của Accelerate")
 
 # %% PEFT
-for name in ("lora", "lora_config"):
-    adapter = peft.get_peft_model(build("llama"), peft.LoraConfig(r=4, task_type="CAUSAL_LM"))
-    adapter.save_pretrained(name)
-adapter.config.save_pretrained("lora_config")  # axolotl ghi thêm config.json của mô hình gốc
-adapter.save_pretrained("lora_bin", safe_serialization=False)
+
+
+def adapt(settings):
+    """Llama với một adapter, như đã học: `lora_B` khởi đầu là số 0, học rồi thì không."""
+    adapter = peft.get_peft_model(build("llama"), settings)
+    return learned(adapter)
+
+
+def learned(adapter):
+    for name, parameter in adapter.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter)
+    return adapter
+
+
+def lora(**settings):
+    return peft.LoraConfig(r=4, task_type="CAUSAL_LM", **settings)
+
+
+adapter = adapt(lora())
+adapter.save_pretrained("lora")
 kind("lora", "adapter LoRA")
+adapter.save_pretrained("lora_config")
+adapter.config.save_pretrained("lora_config")  # axolotl ghi thêm config.json của mô hình gốc
 kind("lora_config", "adapter LoRA kèm `config.json` của mô hình gốc")
+adapter.save_pretrained("lora_bin", safe_serialization=False)
 kind("lora_bin", "adapter LoRA, `.bin`")
-VARIANTS = {
-    "dora": peft.LoraConfig(r=4, use_dora=True, task_type="CAUSAL_LM"),
-    "lora_saved": peft.LoraConfig(r=4, modules_to_save=["lm_head"], task_type="CAUSAL_LM"),
-    "lora_layers": peft.LoraConfig(r=4, layers_to_transform=[1], task_type="CAUSAL_LM"),
-    "ia3": peft.IA3Config(task_type="CAUSAL_LM"),
-    "prompt": peft.PromptTuningConfig(num_virtual_tokens=4, task_type="CAUSAL_LM"),
-}
-for name, settings in VARIANTS.items():
-    peft.get_peft_model(build("llama"), settings).save_pretrained(name)
-kind("dora", "adapter DoRA")
-kind("lora_saved", "adapter LoRA, `modules_to_save`")
-kind("lora_layers", "adapter LoRA ở một lớp")
-kind("ia3", "adapter IA³")
-kind("prompt", "prompt tuning")
-adapter = peft.get_peft_model(build("llama"), peft.LoraConfig(r=4, task_type="CAUSAL_LM"))
-adapter.add_adapter("other", peft.LoraConfig(r=2, task_type="CAUSAL_LM"))
-adapter.save_pretrained("lora_two")
-kind("lora_two", "hai adapter LoRA, một ở thư mục con")
-full = build("llama")
-adapter = peft.get_peft_model(full, peft.LoraConfig(r=4, task_type="CAUSAL_LM"))
 build("llama").save_pretrained("lora_beside")
 adapter.save_pretrained("lora_beside")
 kind("lora_beside", "mô hình gốc và adapter LoRA trong một thư mục")
+adapt(lora(use_dora=True)).save_pretrained("dora")
+kind("dora", "adapter DoRA")
+adapt(lora(modules_to_save=["lm_head"])).save_pretrained("lora_saved")
+kind("lora_saved", "adapter LoRA, `modules_to_save`")
+adapt(lora(layers_to_transform=[1])).save_pretrained("lora_layers")
+kind("lora_layers", "adapter LoRA ở một lớp")
+adapt(peft.IA3Config(task_type="CAUSAL_LM")).save_pretrained("ia3")
+kind("ia3", "adapter IA³")
+prompt = peft.PromptTuningConfig(num_virtual_tokens=4, task_type="CAUSAL_LM")
+adapt(prompt).save_pretrained("prompt")
+kind("prompt", "prompt tuning")
+adapter.add_adapter("other", peft.LoraConfig(r=2, task_type="CAUSAL_LM"))
+learned(adapter).save_pretrained("lora_two")
+kind("lora_two", "hai adapter LoRA, một ở thư mục con")
 
 # %% Diffusers
 unet = diffusers.UNet2DModel(
