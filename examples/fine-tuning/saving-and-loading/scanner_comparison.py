@@ -10,6 +10,7 @@ và: pip install tokenizers huggingface_hub numpy; verify_checkpoint.py ở cạ
 
 # %% Chuẩn bị
 import base64
+import contextlib
 import datetime
 import gzip
 import hashlib
@@ -34,6 +35,7 @@ import joblib
 import numpy
 import py7zr
 import torch
+import torch.distributed.checkpoint
 from fickling import scan_zip_archive
 from sklearn.linear_model import LogisticRegression
 from tokenizers import ByteLevelBPETokenizer
@@ -189,6 +191,10 @@ with zipfile.ZipFile(helper) as archive:
 with zipfile.ZipFile(helper, "w") as archive:
     for name, content in members.items():
         archive.writestr(name, called if name.endswith("data.pkl") else content)
+shared = hostile("dcp", "checkpoint phân tán, `.metadata` gọi `os.system`", "model")
+with contextlib.redirect_stderr(io.StringIO()):
+    torch.distributed.checkpoint.save({"w": torch.ones(3)}, checkpoint_id=shared)
+(shared / ".metadata").write_bytes(evil)
 linked = hostile("linked", "`.bin` gài mã sau liên kết của Hub", "models--me--m/snapshots/0123abcd")
 blobs = linked.parents[1] / "blobs"
 for folder in (linked, blobs):
