@@ -27,7 +27,6 @@ import tempfile
 import threading
 import warnings
 import zipfile
-from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -264,6 +263,13 @@ SUSPECTED = "ngờ"  # nói là đáng ngờ, nhưng không gọi là hỏng hay
 UNREAD = "không đọc được"
 SKIPPED = "không soi"  # và cho thấy là đã không soi
 PASSED = "cho qua"
+KEYS = {
+    FLAGGED: "flagged",
+    SUSPECTED: "suspected",
+    UNREAD: "unread",
+    SKIPPED: "skipped",
+    PASSED: "passed",
+}
 
 
 def run(program, *words, **variables):
@@ -343,10 +349,10 @@ TOOLS = {
 print("== Hỏi ==")
 GROUPS = {"hostile": "Tệp gài mã", "damaged": "Tệp hỏng", "honest": "Tệp lành"}
 cases = {}
-counts = {}  # nhóm → công cụ → câu trả lời → bao nhiêu tệp
+counts = {}  # nhóm → công cụ → loại câu trả lời → bao nhiêu tệp
 for group, title in GROUPS.items():
-    print(f"{title:<44}{' '.join(f'{name:<17}' for name in TOOLS)}")
-    counts[group] = {name: Counter() for name in TOOLS}
+    print(f"{title:<52}{' '.join(f'{name:<17}' for name in TOOLS)}")
+    counts[group] = {name: dict.fromkeys(KEYS.values(), 0) for name in TOOLS}
     for key, (own_group, label, path) in CASES.items():
         if own_group != group:
             continue
@@ -354,9 +360,9 @@ for group, title in GROUPS.items():
         for name, tool in TOOLS.items():
             code, answer = tool(path)
             cases[key][name] = {"code": code, "answer": answer}
-            counts[group][name][answer] += 1
+            counts[group][name][KEYS[answer]] += 1
         answers = [f"{row['answer']:<17}" for row in cases[key].values()]
-        print(f"  {label.replace('`', ''):<42}{' '.join(answers)}")
+        print(f"  {label.replace('`', ''):<50}{' '.join(answers)}")
 
 # %% So với nguồn
 # `hf cache verify` so từng tệp với mã băm mà Hub giữ, nên phải hỏi Hub. Ở đây một máy chủ trong
@@ -420,9 +426,11 @@ for key, (group, label, path) in CASES.items():
     if group == "damaged":
         folder = path if path.is_dir() else path.parent
         code, said = hf_cache_verify(SOURCES.get(key, "model"), folder, **here)
-        cases[key]["hf_cache_verify"] = {"code": code, "answer": FLAGGED if code else PASSED}
-        print(f"{code}  {label.replace('`', '')}")
-offline, said = hf_cache_verify("model", Path("originals/model"), HF_HUB_OFFLINE="1")
+        told = re.search("Checksum verification failed|Missing files", said)
+        answer = FLAGGED if told else PASSED
+        cases[key]["hf_cache_verify"] = {"code": code, "answer": answer}
+        print(f"{code}  {answer:<10}{label.replace('`', '')}")
+offline, _ = hf_cache_verify("model", Path("originals/model"), HF_HUB_OFFLINE="1")
 print(f"không có mạng: mã thoát {offline}")
 server.shutdown()
 
@@ -438,9 +446,9 @@ def report(name, passed, text):
 
 ran = list(Path.cwd().rglob(MARK)) or list(home.rglob(MARK))
 report("nothing_ran", not ran, "mã gài trong các tệp chưa hề chạy")
-missed = [key for key in cases if cases[key]["verify_checkpoint"]["answer"] in (PASSED, SKIPPED)]
-missed_hostile = [key for key in missed if CASES[key][0] == "hostile"]
-report("hostile", not missed_hostile, "verify_checkpoint: không tệp gài mã nào được cho qua")
+answers = counts["hostile"]["verify_checkpoint"]
+missed = answers["passed"] + answers["skipped"]
+report("hostile", missed == 0, "verify_checkpoint: không tệp gài mã nào bị bỏ qua")
 known = not any(source.values())
 report("source", known, "hf cache verify: thư mục chưa hỏng thì khớp")
 
