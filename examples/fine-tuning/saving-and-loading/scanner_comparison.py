@@ -285,9 +285,13 @@ def run(program, *words, **variables):
 def verify_checkpoint(path):
     """0 tốt; 1 hỏng hay nguy hiểm; 2 không phải checkpoint; 3 chưa soi hết, hay có mã đi kèm."""
     code, said = run(sys.executable, TOOL, path)
-    if code == 2 and "không có tensor nào" in said:  # đã soi hết, chỉ là không có trọng số
-        return code, PASSED
-    return code, {0: PASSED, 1: FLAGGED, 3: SUSPECTED}.get(code, SKIPPED)
+    if code == 1:
+        return code, FLAGGED
+    if code == 3 or re.search("^CẢNH BÁO", said, re.MULTILINE):
+        return code, SUSPECTED
+    if code == 2 and "không có tensor nào" not in said:
+        return code, SKIPPED
+    return code, PASSED
 
 
 def picklescan(path, *options):
