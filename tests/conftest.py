@@ -14,6 +14,8 @@ import pytest
 from filelock import FileLock
 
 from browser import FLAGS, find_browser, install_browser
+from course.records.record import experiments
+from course.records.renew import SETUP_CHECKERS, has_checkers
 from static_server import served
 from tiny_course import Project, make_tiny
 
@@ -38,9 +40,13 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("COURSE_SAMPLE_DATE", date.today().isoformat())
 
 
-def pytest_report_header() -> str:
+def pytest_report_header() -> list[str]:
     day = os.environ["COURSE_SAMPLE_DATE"]
-    return f"experiments: the sample of {day} (again: COURSE_SAMPLE_DATE={day})"
+    lines = [f"experiments: the sample of {day} (again: COURSE_SAMPLE_DATE={day})"]
+    left = [script.stem for script in experiments(ROOT) if not has_checkers(script, ROOT)]
+    if left:
+        lines.append(f"not run here: {', '.join(left)} (first: {SETUP_CHECKERS})")
+    return lines
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

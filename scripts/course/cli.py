@@ -314,7 +314,11 @@ class Commands:
 
 def add_site_commands(commands: Commands) -> None:
     more = "Các lệnh khác cũng tự làm việc này khi cần."
-    commands.add("setup", setup, "all", "cài mọi thứ vào .venv và node_modules", more)
+    command = commands.add("setup", setup, "all", "cài mọi thứ vào .venv và node_modules", more)
+    about = "cài thêm requirements-checkers.txt, cho hai thí nghiệm về công cụ soi"
+    command.add_argument(
+        "--checkers", dest="group", action="store_const", const="checkers", help=about
+    )
 
     about = "mở trang trên máy mình, tự tải lại khi tệp thay đổi"
     command = commands.add("serve", serve, "site", about)

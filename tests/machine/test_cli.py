@@ -158,6 +158,7 @@ REQUIREMENTS = {
     "requirements.txt": "mkdocs==1\n",
     "requirements-examples.txt": "-r requirements.txt\ntorch==2\nruff==3\n",
     "requirements-models.txt": "model==4\n",
+    "requirements-checkers.txt": "scanner==5\n",
 }
 
 
@@ -205,6 +206,9 @@ def test_a_command_installs_what_it_needs_once(fresh):
     everything = ["requirements-examples.txt", "requirements-models.txt"]
     assert fresh.asked("examples") == [*everything, "examples"]
     assert fresh.asked("test", "-k", "x") == ["test -k x"]
+    assert fresh.asked("setup") == ["setup"]
+    checkers = ["requirements-checkers.txt", "setup --checkers"]
+    assert fresh.asked("setup", "--checkers") == checkers
 
 
 @posix

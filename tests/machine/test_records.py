@@ -25,7 +25,7 @@ from course.records.record import (
     recipes,
     requirements_pins,
 )
-from course.records.renew import examples_command
+from course.records.renew import examples_command, has_checkers
 from course.text import Refusal
 
 EXPERIMENT = '''"""Đếm: x.
@@ -375,6 +375,23 @@ def test_a_machine_with_another_version_makes_no_record(course):
     course.write(EXPERIMENT, "tqdm", "no-such-package")
     course.put("requirements.txt", "no-such-package==1.0\n")
     assert "chưa cài no-such-package 1.0" in course.run()[1]
+
+
+def test_an_experiment_that_needs_other_scanners_runs_only_where_they_are(course):
+    course.write(EXPERIMENT)
+    course.renew()
+    course.put("requirements-checkers.txt", "no-such-scanner==1.0\n")
+    course.write(EXPERIMENT, "pip install tqdm", "pip install tqdm no-such-scanner")
+    code, printed = course.run(check=True)
+    assert (code, len(printed.splitlines())) == (0, 1)
+    assert "cần requirements-checkers.txt" in printed
+    assert "setup --checkers" in printed
+    assert course.run() == (code, printed)  # nothing is written: the record stays as it is
+    assert not has_checkers(course.script, course.root)
+    # Whoever has them runs it.
+    course.put("requirements-checkers.txt", f"tqdm=={metadata.version('tqdm')}\n")
+    assert has_checkers(course.script, course.root)
+    assert course.run()[1].endswith("không đổi\n")
 
 
 def test_the_list_tells_the_state_of_every_record(course):

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = "requirements.txt"
 EXAMPLES = "requirements-examples.txt"
 MODELS = "requirements-models.txt"
+CHECKERS = "requirements-checkers.txt"
 PIN = re.compile(r"([a-zA-Z0-9._-]+)==[^ ;]+(; .+)?")
 OTHERS = "# What the lines above need"  # from here on: what only other packages ask for
 # In parts, so that this file does not name them.
@@ -38,7 +39,7 @@ def names_of(lines: list[str]) -> list[str]:
 def test_every_package_is_pinned_once():
     first, *examples = lines_of(EXAMPLES)
     assert first == f"-r {SITE}"
-    names = names_of([*lines_of(SITE), *examples, *lines_of(MODELS)])
+    names = names_of([*lines_of(SITE), *examples, *lines_of(MODELS), *lines_of(CHECKERS)])
     assert len(names) == len(set(names))
     package = json.loads(read(ROOT / "package.json"))
     for version in (package["dependencies"] | package["devDependencies"]).values():
@@ -56,7 +57,7 @@ def test_the_readme_gives_a_reason_for_every_direct_dependency():
     readme = read(ROOT / "README.md")
     package = json.loads(read(ROOT / "package.json"))
     direct = [*package["dependencies"], *package["devDependencies"]]
-    for file in (SITE, EXAMPLES, MODELS):
+    for file in (SITE, EXAMPLES, MODELS, CHECKERS):
         assert f"`{file}`" in readme
         asked, _, _ = read(ROOT / file).partition(OTHERS)
         for line in asked.splitlines():

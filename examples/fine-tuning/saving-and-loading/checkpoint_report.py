@@ -1,50 +1,28 @@
-"""Soi checkpoint trước khi mở: những bản bị làm hỏng, những bản lành đủ kiểu, công cụ nói gì.
+"""Soi checkpoint trước khi mở: làm hỏng một bản lành theo nhiều cách, công cụ nói gì.
 
     python checkpoint_report.py    # mô hình tí hon, không cần mạng
 
 Tốn (cỡ mặc định): không quá 120 giây, 3 GiB bộ nhớ, 0,1 GiB đĩa.
-Cần: pip install torch transformers accelerate safetensors tokenizers; verify_checkpoint.py ở cạnh
+Cần: pip install torch transformers tokenizers; verify_checkpoint.py ở cạnh
 """
 
 # %% Chuẩn bị
-import argparse
 import contextlib
-import datetime
-import gzip
 import io
 import json
 import os
-import pickle
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
-import warnings
-import zipfile
 from pathlib import Path
 
-import numpy
 import torch
-import torch.distributed.checkpoint
 import transformers
-from safetensors.torch import save_file
 from tokenizers import ByteLevelBPETokenizer
-from transformers import (
-    BertConfig,
-    BertForSequenceClassification,
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-    T5Config,
-    T5ForConditionalGeneration,
-    Trainer,
-    TrainingArguments,
-)
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from verify_checkpoint import inspect, main
+from verify_checkpoint import main, verify
 
 TOOL = Path("verify_checkpoint.py").resolve()
 MARK = "MA_LA_DA_CHAY.txt"  # dấu vết của mã gài trong tệp lạ; nó chỉ tạo tệp rỗng này
@@ -53,7 +31,6 @@ home = Path.cwd()
 temporary = tempfile.TemporaryDirectory()  # tự xoá khi script kết thúc
 root = Path(temporary.name).resolve()
 os.chdir(root)  # để công cụ in tên ngắn
-warnings.filterwarnings("ignore")  # torch.jit và DCP báo trước những thay đổi của chúng
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 
@@ -114,8 +91,8 @@ def write_manifest(folder):
 good = [code]
 for folder in ("model", "sharded", "pt"):
     good.append(write_manifest(folder))
-    good.append(inspect(folder).exit_code)  # có bản kê rồi thì soi lại cũng phải tốt
-print(inspect("model").verdict)
+    good.append(verify(folder).exit_code)  # có bản kê rồi thì soi lại cũng phải tốt
+print(verify("model").verdict)
 
 # %% Các cách làm hỏng
 
@@ -216,12 +193,12 @@ DAMAGES = {  # khoá: (bản nào, làm gì với thư mục đó)
 
 # %% Làm hỏng rồi hỏi
 print("\n== Làm hỏng rồi hỏi ==")
-LEVELS = ("NGUY HIỂM", "HỎNG", "CẢNH BÁO")  # nặng trước
+LEVELS = ("NGUY HIỂM", "HỎNG", "CHƯA RÕ", "CẢNH BÁO")  # nặng trước
 
 
 def ask(path, manifest=None):
     """Mã thoát, và điều nặng nhất mà công cụ nói."""
-    found = inspect(path, manifest)
+    found = verify(path, manifest)
     for level in LEVELS:
         for finding in found.findings:
             if finding.level == level:
@@ -241,165 +218,6 @@ for name, (source, damage) in DAMAGES.items():
     cases[name] = {"bare": bare, "listed": listed, "said": said}
     print(f"{name:<14} không bản kê {bare}, có bản kê {listed}  {said}")
 
-# %% Những bản lành
-KINDS = {}  # khoá: (nhãn, nơi cần soi)
-
-
-def folder_of(name):
-    folder = Path("honest", name)
-    folder.mkdir(parents=True)
-    return folder
-
-
-def copy_of_model(name):
-    """Một bản của thư mục GPT-2 lành, để thêm vào đó thứ gì."""
-    folder = Path("honest", name)
-    shutil.copytree("model", folder)
-    return folder
-
-
-Path("honest").mkdir()
-SMALL = {"vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-SMALL["intermediate_size"] = 32
-llama = LlamaForCausalLM(LlamaConfig(**SMALL, tie_word_embeddings=False))
-llama.save_pretrained("honest/llama")
-BertForSequenceClassification(BertConfig(**SMALL)).save_pretrained("honest/bert")
-t5 = T5Config(vocab_size=64, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
-T5ForConditionalGeneration(t5).save_pretrained("honest/t5")
-build(0).bfloat16().save_pretrained("honest/bfloat16")
-KINDS["gpt2"] = ("GPT-2, một tệp", "model")
-KINDS["sharded"] = ("GPT-2, chia mảnh", "sharded")
-KINDS["bfloat16"] = ("GPT-2, `bfloat16`", "honest/bfloat16")
-KINDS["llama"] = ("Llama, lớp ra riêng", "honest/llama")
-KINDS["bert"] = ("BERT phân loại", "honest/bert")
-KINDS["t5"] = ("`T5`", "honest/t5")
-
-old = folder_of("old")
-shutil.copy("model/config.json", old)
-torch.save(model.state_dict(), old / "pytorch_model.bin")
-torch.save(model.state_dict(), "honest/old.pt", _use_new_zipfile_serialization=False)
-KINDS["bin"] = ("thư mục cũ, `pytorch_model.bin`", old)
-KINDS["pt"] = ("`state_dict`, tệp `.pt`", "pt/model.pt")
-KINDS["old_torch"] = ("`.pt` dạng cũ, không phải ZIP", "honest/old.pt")
-
-arguments = TrainingArguments(
-    "honest/trainer", max_steps=1, save_steps=1, report_to=[], use_cpu=True, disable_tqdm=True
-)
-example = {"input_ids": torch.arange(8), "labels": torch.arange(8)}
-with contextlib.redirect_stdout(io.StringIO()):  # Trainer in loss
-    Trainer(build(0).requires_grad_(True), arguments, train_dataset=[example] * 8).train()
-KINDS["trainer"] = ("checkpoint của `Trainer`", "honest/trainer/checkpoint-1")
-
-state = {"weight": torch.ones(3, 3)}
-torch.save({**state, "loss": numpy.float64(0.5)}, "honest/numpy.pt")
-torch.save({**state, "date": datetime.datetime(2026, 1, 1)}, "honest/datetime.pt")
-torch.save({**state, "args": argparse.Namespace(lr=0.1)}, "honest/namespace.pt")
-torch.save(torch.nn.Linear(3, 3), "honest/module.pt")
-torch.serialization.set_crc32_options(False)
-torch.save(state, "honest/no_crc.pt")
-torch.serialization.set_crc32_options(True)
-KINDS["numpy"] = ("`.pt` có một số NumPy", "honest/numpy.pt")
-KINDS["datetime"] = ("`.pt` có `datetime`", "honest/datetime.pt")
-KINDS["namespace"] = ("`.pt` có `argparse.Namespace`", "honest/namespace.pt")
-KINDS["no_crc"] = ("`.pt` ghi không kèm CRC", "honest/no_crc.pt")
-KINDS["module"] = ("cả mô hình: `torch.save(model)`", "honest/module.pt")
-
-with contextlib.redirect_stderr(io.StringIO()):
-    torch.distributed.checkpoint.save(state, checkpoint_id="honest/dcp")
-KINDS["dcp"] = ("checkpoint phân tán (DCP)", "honest/dcp")
-
-rust = copy_of_model("rust")  # openai-community/gpt2 có một tệp như thế, cho rust-bert
-torch.jit.save(torch.jit.script(torch.nn.Linear(3, 3)), rust / "rust_model.ot")
-KINDS["rust"] = ("GPT-2 kèm `rust_model.ot`", rust)
-
-LORA = "base_model.model.transformer.h.0.attn.c_attn"
-lora = {f"{LORA}.lora_A.weight": torch.ones(4, 64), f"{LORA}.lora_B.weight": torch.ones(192, 4)}
-facts = {"peft_type": "LORA", "r": 4, "base_model_name_or_path": "gpt2"}
-for name in ("lora", "lora_config"):
-    folder = folder_of(name)
-    save_file(lora, folder / "adapter_model.safetensors")
-    (folder / "adapter_config.json").write_text(json.dumps(facts), encoding="utf-8")
-shutil.copy("model/config.json", "honest/lora_config")
-KINDS["lora"] = ("adapter LoRA", "honest/lora")
-KINDS["lora_config"] = ("adapter LoRA kèm `config.json`", "honest/lora_config")
-
-mac = copy_of_model("mac")
-(mac / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
-(mac / "._model.safetensors").write_bytes(b"\0\5\x16\7" + bytes(100))
-KINDS["mac"] = ("thư mục đi qua macOS", mac)
-
-own_code = copy_of_model("own_code")
-edit_config(own_code, auto_map={"AutoModelForCausalLM": "modeling_own.Own"})
-(own_code / "modeling_own.py").write_text("class Own: ...\n", encoding="utf-8")
-KINDS["own_code"] = ("mô hình kèm mã, `auto_map`", own_code)
-
-repository = Path("honest/hub/models--me--gpt2")
-snapshot = repository / "snapshots/0123abcd"
-snapshot.mkdir(parents=True)
-(repository / "blobs").mkdir()
-for number, file in enumerate(sorted(Path("model").iterdir())):
-    shutil.copy(file, repository / f"blobs/{number}")
-    (snapshot / file.name).symlink_to(f"../../blobs/{number}")
-KINDS["hub"] = ("bộ nhớ đệm của Hub, `models--…`", repository)
-KINDS["snapshot"] = ("bộ nhớ đệm của Hub, `snapshots/…`", snapshot)
-
-# %% Hỏi những bản lành
-print("\n== Hỏi những bản lành ==")
-honest = {}
-for key, (label, place) in KINDS.items():
-    code, said = ask(place)
-    honest[key] = {"code": code, "said": said or "không có gì đáng nói"}
-    print(f"{code}  {label.replace('`', ''):<34}{said}")
-alarms = [key for key, row in honest.items() if row["code"]]
-print(f"{len(alarms)} trong {len(honest)} bản lành bị báo nhầm")
-
-# %% Những gì nó không thấy
-print("\n== Những gì nó không thấy ==")
-evil = pickle.dumps(
-    Evil(), protocol=0
-)  # pickle gài mã, dạng chữ: không có byte mở đầu nào để nhận ra
-
-
-def with_file(name, content):
-    """Thư mục GPT-2 lành, thêm một tệp."""
-    folder = copy_of_model(f"blind-{len(blind)}")
-    (folder / name).write_bytes(content)
-    return folder
-
-
-def npy_of(content):
-    """Tệp .npy chứa một mảng đối tượng; mảng đó là một pickle."""
-    stream = io.BytesIO()
-    numpy.lib.format.write_array_header_1_0(
-        stream, {"descr": "|O", "fortran_order": False, "shape": ()}
-    )
-    return stream.getvalue() + content
-
-
-def zip_of(content):
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        archive.writestr("labels.pkl", content)
-    return stream.getvalue()
-
-
-no_tensor = struct.pack("<Q", 2) + b"{}"
-POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
-BLIND = {  # khoá: (tệp thêm vào, nội dung)
-    "joblib": ("scaler.joblib", evil),
-    "npy": ("embeddings.npy", npy_of(evil)),
-    "gzip": ("labels.pkl.gz", gzip.compress(evil)),
-    "zip": ("extra.zip", zip_of(evil)),
-    "pyc": ("helper.pyc", b"\xa7\r\r\n"),
-    "pointer": ("tokenizer.model", POINTER),
-    "empty": ("model.safetensors", no_tensor),
-}
-blind = {}
-for key, (name, content) in BLIND.items():
-    code, said = ask(with_file(name, content))
-    blind[key] = {"code": code, "said": said or "không nói gì"}
-    print(f"{code}  {name:<20}{said}")
-
 # %% Đối chiếu
 print("\n== Đối chiếu ==")
 checks = {}
@@ -411,12 +229,9 @@ def report(name, passed, text):
     checks[name] = passed
 
 
-COMMON = ["gpt2", "sharded", "bfloat16", "llama", "bert", "t5", "bin", "pt", "old_torch"]
-COMMON += ["trainer", "lora", "mac", "hub", "numpy"]
 unseen = [name for name, case in cases.items() if not case["bare"]]
 expected = ["data_bit", "zero_tail", "config_heads", "other_weights"]
 report("good", not any(good), "bản lành, trước và sau khi lập bản kê: tốt")
-report("common", not set(alarms) & set(COMMON), f"{len(COMMON)} kiểu thường gặp: không báo nhầm")
 report("listed", all(case["listed"] == 1 for case in cases.values()), "có bản kê: thấy hết")
 report("unseen", set(unseen) <= set(expected), "không bản kê: chỉ sót những loại đã nói trước")
 poisoned = cases["pt_poisoned"]["said"]
@@ -431,10 +246,6 @@ results = {
         "cases": cases,
         "damages": len(cases),
         "unseen": len(unseen),
-        "honest": honest,
-        "kinds": len(honest),
-        "alarms": len(alarms),
-        "blind": blind,
     }
 }
 os.chdir(home)  # để thư mục tạm xoá được trên Windows

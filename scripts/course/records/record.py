@@ -24,6 +24,7 @@ APPROXIMATE = {"value", "rel", "abs"}  # the keys of an approximate value with i
 
 REQUIREMENTS = ("requirements.txt", "requirements-examples.txt")
 MODELS = "requirements-models.txt"  # installed with `--no-deps`
+CHECKERS = "requirements-checkers.txt"  # installed only where somebody asks for it
 # Modules whose distribution has another name.
 DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "PIL": "pillow"}
 
@@ -149,7 +150,7 @@ def data_digest(script: Path, root: Path) -> str | None:
 
 
 def requirements_pins(
-    root: Path, files: tuple[str, ...] = (*REQUIREMENTS, MODELS)
+    root: Path, files: tuple[str, ...] = (*REQUIREMENTS, MODELS, CHECKERS)
 ) -> dict[str, str]:
     """Distribution name (lower case, `-`) -> pinned version, from the requirements files."""
     pins = {}

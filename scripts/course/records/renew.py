@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from course.records.compare import compare, compare_transcripts
 from course.records.record import (
+    CHECKERS,
     SCHEMA,
     Record,
     data_digest,
@@ -40,6 +41,8 @@ from course.text import Refusal, digest, read
 
 # What a renewal that changes nothing else writes.
 RENEWED = ("script_sha256", "pins", "tools_sha256", DATA)
+
+SETUP_CHECKERS = "python3 scripts/dev.py setup --checkers"
 
 Step = Callable[[], object]  # called after each run, for the progress bar
 
@@ -70,6 +73,8 @@ def examples_command(
     for script in chosen:
         if not check and not force and is_current(script, root):
             print(f"{name_of(script, root)}: bản ghi còn mới (chạy lại: --force)")
+        elif not has_checkers(script, root):
+            print(f"{name_of(script, root)}: không chạy ở đây, cần {CHECKERS} ({SETUP_CHECKERS})")
         else:
             todo.append(script)
 
@@ -109,6 +114,20 @@ def name_of(script: Path, root: Path) -> str:
     return script.relative_to(root / "examples").as_posix()
 
 
+def has_checkers(script: Path, root: Path) -> bool:
+    """Are those libraries of requirements-checkers.txt that an experiment needs installed here?"""
+    pins = pins_of(read(script), requirements_pins(root, (CHECKERS,)))
+    return all(installed_version(name) == version for name, version in pins.items())
+
+
+def installed_version(name: str) -> str:
+    """Version of a distribution on this machine; empty when there is none."""
+    try:
+        return metadata.version(name).partition("+")[0]
+    except metadata.PackageNotFoundError:
+        return ""
+
+
 def matching(root: Path, pattern: str) -> list[Path]:
     """The scripts in whose path the pattern stands."""
     return [script for script in experiments(root) if pattern in name_of(script, root)]
@@ -142,11 +161,10 @@ def checked_pins(source: str, root: Path) -> dict[str, str]:
     """The pins that a script needs. Raises Refusal when this machine has other versions."""
     pins = pins_of(source, requirements_pins(root))
     for name, version in pins.items():
-        try:
-            installed = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            raise Refusal(f"chưa cài {name} {version}: chạy dev.py setup") from None
-        if installed.partition("+")[0] != version:
+        installed = installed_version(name)
+        if not installed:
+            raise Refusal(f"chưa cài {name} {version}: chạy dev.py setup")
+        if installed != version:
             raise Refusal(f"{name} {installed} không phải bản ghim {version}: chạy dev.py setup")
     return pins
 

@@ -21,7 +21,15 @@ from mkdocs.structure.pages import Page
 
 from course.pages.course import Course
 from course.pages.lesson import LISTS, course_list
-from course.records.record import MODELS, REQUIREMENTS, Record, data_of, paths_of, siblings_of
+from course.records.record import (
+    CHECKERS,
+    MODELS,
+    REQUIREMENTS,
+    Record,
+    data_of,
+    paths_of,
+    siblings_of,
+)
 from course.text import Refusal
 
 LIST = re.compile(r"\[\[course:(\w+)\]\]")
@@ -149,7 +157,7 @@ def basis_of(config: MkDocsConfig, files: Files, course: Course) -> str:
     shared = [course.root / "mkdocs.yml"]
     shared += (course.root / "overrides").rglob("*")
     shared += (course.root / "scripts/data").rglob("*")
-    shared += [course.root / name for name in (*REQUIREMENTS, MODELS)]
+    shared += [course.root / name for name in (*REQUIREMENTS, MODELS, CHECKERS)]
     pages = sorted(file.src_uri for file in files)
     facts = []
     for page in pages:
