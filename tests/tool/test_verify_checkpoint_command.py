@@ -120,7 +120,7 @@ def test_a_python_that_is_too_old_is_told_in_one_line():
     """The file can be read by Python 3.8, up to the line that says what it needs."""
     text = TOOL.read_text(encoding="utf-8")
     tree = ast.parse(text, feature_version=(3, 8))
-    first = [node for node in tree.body if isinstance(node, ast.If)][0]
+    first = next(node for node in tree.body if isinstance(node, ast.If))
     check = compile(ast.Module([first], []), "check", "exec")
 
     class Old:

@@ -1,4 +1,4 @@
-"""Mọi kiến trúc của Transformers, mỗi lớp mô hình một bản tí hon: công cụ soi có báo nhầm bản nào không?
+"""Mọi kiến trúc của Transformers, mỗi lớp một bản tí hon: công cụ soi có báo nhầm không?
 
     python every_architecture.py            # không cần mạng
     QUICK=1 python every_architecture.py    # chỉ vài chục họ đầu, để thử nhanh

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import sys
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036  chính là để nói với Python cũ
     sys.exit("Cần Python 3.11 trở lên; đây là Python " + sys.version.split()[0])
 
 
@@ -84,6 +84,12 @@ OPCODE_LIMIT = 3_000_000  # lệnh trong một pickle
 FILE_LIMIT = 100_000  # tệp trong một thư mục
 
 # --- Báo cáo
+
+
+def word_set(text: str) -> frozenset[str]:
+    """Tập những từ trong một chuỗi."""
+    return frozenset(text.split())
+
 
 DANGER = "NGUY HIỂM"  # mở ra là mã lạ có thể chạy
 BROKEN = "HỎNG"
@@ -806,20 +812,20 @@ ENUM_ENDS = ("Names", "Type", "Mode", "Strategy", "Option", "Enum", "Kind", "For
 # --- Pickle: những tên chạy được mã
 
 # Trong thư viện chuẩn chỉ những mô-đun này được nhắc tới: chúng chỉ có giá trị và hàm tính toán.
-VALUE_MODULES = set(
+VALUE_MODULES = word_set(
     """abc argparse array builtins collections copy_reg copyreg dataclasses datetime decimal enum
     fractions functools heapq ipaddress itertools math numbers pathlib random re statistics string
-    time types typing uuid weakref zoneinfo _codecs __builtin__ __future__ __main__""".split()
+    time types typing uuid weakref zoneinfo _codecs __builtin__ __future__ __main__"""
 )
-OLD_MODULES = set(  # tên của Python 2
+OLD_MODULES = word_set(  # tên của Python 2
     """commands popen2 cPickle cStringIO StringIO urllib2 urlparse httplib Queue SocketServer
-    thread _winreg xmlrpclib cookielib BaseHTTPServer SimpleHTTPServer anydbm dbm""".split()
+    thread _winreg xmlrpclib cookielib BaseHTTPServer SimpleHTTPServer anydbm dbm"""
 )
-PROGRAM_PACKAGES = set(  # gói cài đặt, biên dịch, chạy chương trình
+PROGRAM_PACKAGES = word_set(  # gói cài đặt, biên dịch, chạy chương trình
     """pip setuptools distutils pkg_resources IPython ipykernel jupyter nbconvert dill cloudpickle
     jsonpickle paramiko fabric invoke sh pexpect ptyprocess requests urllib3 httpx aiohttp fsspec
     torch_extensions triton numba cffi cython pyximport pytest _pytest nose tox
-    virtualenv""".split()
+    virtualenv"""
 )
 PROGRAM_PREFIXES = (  # phần của một gói lớn: tải, ghi tệp, biên dịch, chạy
     "numpy.f2py",
@@ -863,7 +869,7 @@ TORCH_VALUES = (  # trong torch, những phần chỉ có lớp và hàm của m
     "torch.functional",
     "torch.random",
 )
-PROGRAM_WORDS = set(  # ở bất cứ mô-đun nào, những tên này chạy mã hay mở đường tới mã
+PROGRAM_WORDS = word_set(  # ở bất cứ mô-đun nào, những tên này chạy mã hay mở đường tới mã
     """eval exec execfile compile __import__ import_module open input getattr setattr delattr vars
     globals locals breakpoint apply reload system popen popen2 spawn spawnl spawnv execv execve fork
     Popen check_output check_call getoutput getstatusoutput load loads load_module run_path
@@ -872,7 +878,7 @@ PROGRAM_WORDS = set(  # ở bất cứ mô-đun nào, những tên này chạy m
     load_inline load_state_dict_from_url download_url_to_file FunctionType CodeType LambdaType
     MethodType ModuleType GeneratorType CoroutineType DynamicClassAttribute new_class
     reduce_graph_module PackageImporter ScriptFile ops classes import_ir_module _load_for_lite
-    SummaryWriter""".split()
+    SummaryWriter"""
 )
 SAFE_LOADERS = {"torch.storage _load_from_bytes"}
 # Giá trị vô hại dựng bằng lời gọi: lớp lạ với weights_only, nhưng không chạy gì.
@@ -6216,11 +6222,6 @@ def check_alike(layers: dict[int, set[str]], where: str, report: Report) -> None
 # --- Thư mục: tìm mọi tệp
 
 
-def word_set(text: str) -> frozenset[str]:
-    """Tập những từ trong một chuỗi."""
-    return frozenset(text.split())
-
-
 LITTER = {  # hệ điều hành, git hay công cụ tải tự thêm: không thuộc mô hình, không vào bản kê
     ".DS_Store": "của macOS",
     "Thumbs.db": "của Windows",
@@ -8039,7 +8040,7 @@ DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 
 def manifest_of(path: Path) -> Path:
     """Bản kê mặc định: bên cạnh tên mà người dùng gọi, hay bên cạnh nơi thứ đó thật sự nằm."""
-    named = Path(os.path.abspath(path))
+    named = Path(os.path.normpath(path.absolute()))
     beside = named.with_name(f"{named.name}{MANIFEST}")
     real = Path(os.path.realpath(path))
     if real != named and not os.path.lexists(beside):
