@@ -34,7 +34,7 @@ TABLES = (  # bảng của Transformers: họ mô hình → lớp cho việc đ�
     modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
     modeling_auto.MODEL_MAPPING_NAMES,
 )
-# Họ nào cũng có tên riêng cho các số. Thử lần lượt từng bộ dưới đây; bộ đầu tiên dựng được thì dùng.
+# Họ nào cũng có tên riêng cho các số. Thử lần lượt các bộ sau; bộ đầu tiên dựng được thì dùng.
 WORDS = {
     "vocab_size": 96,
     "hidden_size": 32,

@@ -790,9 +790,11 @@ NUMPY = {
     WRAPPER,
     *names_of("numpy.core.multiarray", "_reconstruct scalar"),
     *names_of("numpy._core.multiarray", "_reconstruct scalar"),
+    *names_of("numpy.core._internal", "_reconstruct"),
     *names_of("numpy.core.numeric", "_frombuffer"),
     *names_of("numpy._core.numeric", "_frombuffer"),
-    *names_of("numpy", "ndarray dtype"),
+    *names_of("numpy", "ndarray dtype matrix recarray"),
+    *names_of("numpy.matrixlib.defmatrix", "matrix"),
 }
 # Những lớp trong training_args.bin: chỉ được dựng rỗng rồi điền; enum thì gọi với một chuỗi.
 TRAINER = {
@@ -806,6 +808,8 @@ TRAINER = {
     *names_of("accelerate.state", "PartialState"),
     *names_of("accelerate.utils.dataclasses", "DistributedType"),
 }
+ARRAY_CLASSES = {"numpy ndarray", "numpy matrix", "numpy recarray"}
+ARRAY_CLASSES.add("numpy.matrixlib.defmatrix matrix")
 KNOWN = ALLOWED | NUMPY | TRAINER
 ENUM_ENDS = ("Names", "Type", "Mode", "Strategy", "Option", "Enum", "Kind", "Format", "Level")
 
@@ -1821,8 +1825,8 @@ def construct(function: Name, given: Row, reader: PickleReader) -> Any:
     if name == "scalar":
         return numpy_scalar(given)
     if name == "_reconstruct":
-        honest = len(given) == 3 and given[0] == "numpy ndarray" and given[1] == (0,)
-        return Thing("ndarray") if honest and type(given[2]) in (Raw, str) else None
+        honest = len(given) == 3 and given[0] in ARRAY_CLASSES and given[1] == (0,)
+        return Thing("ndarray") if honest and type(given[2]) in (Raw, str, OldString) else None
     if name == "_frombuffer":
         return numpy_buffer(given)
     if name == "Size":
@@ -2053,7 +2057,9 @@ def is_array_state(state: object) -> bool:
     if state[2].objects:
         return is_kind(state[4], "list") and len(state[4].items) == count
     content = state[4]
-    return type(content) is Raw and count * state[2].size == len(content.content)
+    if type(content) is str:  # Python 2, mà mọi byte đều là ASCII
+        content = Raw(content.encode())
+    return type(content) in (Raw, OldString) and count * state[2].size == len(content.content)
 
 
 OPCODES = {  # byte của lệnh → cách làm
@@ -2616,6 +2622,8 @@ class Steps:
 
     def walk(self) -> None:
         """Từng lệnh, tới STOP, tới chỗ hỏng, hay tới giới hạn."""
+        if self.end >= self.size:
+            return
         self.stream.seek(self.end)
         try:
             while not self.stopped and not self.endless:
@@ -2954,9 +2962,7 @@ def data_span(source: Source, entry: Entry) -> tuple[int, int]:
         raise Bad("zip-layout", f"ZIP: không có mục «{show(entry.name)}» ở chỗ mục lục nói")
     name, extra = struct.unpack_from("<2H", head, 26)
     begin = entry.begin + 30 + name + extra
-    if begin + entry.packed > source.size:
-        raise Bad("zip-layout", f"ZIP: mục «{show(entry.name)}» vượt ra ngoài tệp")
-    return begin, begin + entry.packed
+    return begin, min(begin + entry.packed, source.size)
 
 
 def open_entry(source: Source, entry: Entry, slow: int = NEVER) -> Any:
@@ -3018,7 +3024,8 @@ def directory_entries(source: Source) -> list[Entry]:
     """Các mục theo mọi chỗ mà mục lục có thể nằm."""
     entries = {}
     for ending in loose_endings(source):
-        directory = source.read(ending.begin + ending.shift, min(ending.length, DIRECTORY_LIMIT))
+        directory = source.read(ending.begin + ending.shift, DIRECTORY_LIMIT)
+        directory += bytes(3 << 16)  # zipfile bỏ qua việc mục cuối bị cụt
         place = 0
         try:
             while place < len(directory) and len(entries) < ENTRY_LIMIT:
@@ -3391,7 +3398,11 @@ def check_entry_name(entry: Entry) -> None:
 
 def check_plain_zip(source: Source, entries: list[Entry], report: Report) -> Weights | None:
     """Soi từng mục của một ZIP không phải của torch: .npz, .keras, hay kho nén thường."""
-    check_overlap(entries, source)
+    try:
+        check_overlap(entries, source)
+    except Bad:
+        check_remains(source, report)
+        raise
     tensors: dict[str, Tensor] = {}
     programs = []
     for entry in entries:
@@ -3737,6 +3748,11 @@ def check_objects(source: Source, begin: int, header: str, report: Report) -> We
         read_and_judge(source, data, begin, report)
         text = "mảng đối tượng: np.load chỉ mở khi có allow_pickle=True, và khi đó pickle được chạy"
         report.add(WARNING, "npy-objects", source.where, text)
+    elif "'descr': [" in header:
+        text = "mảng có cấu trúc: công cụ không đọc thành tensor"
+        report.add(NOTE, "npy-structured", source.where, text)
+    else:
+        raise Bad("npy-header", "phần đầu .npy không đúng dạng")
     return describe(report, source.where, Weights("numpy", {}))
 
 
@@ -6144,9 +6160,9 @@ def check_roughly(
     config: dict[str, Any], tensors: dict[str, Tensor], where: str, report: Report
 ) -> None:
     """Vài điều thường đúng với mọi mô hình ngôn ngữ."""
+    check_embedding(config, tensors, where, report)
     if config.get("quantization_config") or config.get("quantization"):
         return  # tensor đã nén: tên và cỡ theo cách của từng kiểu nén
-    check_embedding(config, tensors, where, report)
     stacks: dict[str, dict[int, set[str]]] = {}
     for name in tensors:
         found = LAYER.match(name)
@@ -6398,6 +6414,7 @@ CODE_SUFFIXES = word_set(".py .pyc .pyd .so .dll .dylib .exe .sh .bat .ps1 .jar 
 # trọng số ở những dạng mà công cụ này không đọc thành tensor
 FOREIGN = word_set(".onnx .gguf .h5 .msgpack .tflite .distcp .npz .keras .pb .ot .mlpackage")
 TRUSTED_LIBRARIES = ("transformers", "diffusers", "sentence_transformers", "peft", "torch", "timm")
+ERROR_KEYS = {"error", "errors", "message", "detail", "status", "statusCode"}
 KEY_LIMIT = 1_000  # tên mà một tệp cấu hình kể ra: mô-đun đích, mô-đun, phần của pipeline
 
 
@@ -6575,7 +6592,7 @@ def read_table(folder: Folder, name: str, report: Report) -> None:
             text = f"{error}; không thư viện nào đọc tệp này để tải mô hình"
             report.add(NOTE, "other-json", where, text)
         return
-    content = guard(report, where, lambda: read_json(path))
+    content = guard(report, where, lambda: read_library_json(path))
     for text in sorted(code_named(content)):
         report.add(UNCLEAR, "custom-code", where, text)
     if name in KEPT_JSON or INDEX.fullmatch(name):
@@ -6584,6 +6601,14 @@ def read_table(folder: Folder, name: str, report: Report) -> None:
         ids = guard(report, where, lambda: read_ids(name, content))
         if ids is not None:
             folder.ids[name] = ids
+
+
+def read_library_json(path: Path) -> Any:
+    """Một JSON mà thư viện đọc; máy chủ từ chối thì có khi chính lời từ chối được lưu thành tệp."""
+    content = read_json(path)
+    if isinstance(content, dict) and content and content.keys() <= ERROR_KEYS:
+        raise Bad("placeholder", "là lời báo lỗi của máy chủ, không phải tệp cần tải về")
+    return content
 
 
 def code_named(content: Any) -> set[str]:
@@ -6643,14 +6668,16 @@ def compare_folder(folder: Folder, report: Report) -> None:
 
 
 def is_hollow(name: str, tensor: Tensor) -> bool:
-    """Một trọng số không có số nào."""
+    """Một trọng số không có số nào. Tensor đếm, như số bước, thì được rỗng."""
     own = name.rpartition(".")[2]
-    return tensor.shape == (0,) and (own.endswith("weight") or own.startswith("weight_"))
+    return tensor.shape == (0,) and (tensor.dtype in FLOATS or own.endswith("weight"))
 
 
 def check_empty(folder: Folder, report: Report) -> None:
     """Tensor rỗng ở chỗ của trọng số: ZeRO-3 để lại như vậy khi tham số chưa được gom."""
     for name, weights in folder.weights.items():
+        if is_state_file(name):
+            continue
         hollow = []
         for own, tensor in weights.tensors.items():
             if is_hollow(own, tensor):
@@ -6672,6 +6699,7 @@ LOADED_FIRST = (  # thứ tự mà transformers, rồi diffusers, tìm bộ tr�
     "diffusion_pytorch_model.bin",
 )
 INDEX_FIRST = LOADED_FIRST[2:]  # diffusers hỏi index.json trước; transformers hỏi tệp lẻ trước
+VARIANT = re.compile(r"(?:pytorch_)?model\.(?!safetensors$|bin$)\w+\.(?:safetensors|bin)")
 MODEL_KEYS = {"model_type", "architectures", "_class_name"}
 
 
@@ -6800,6 +6828,24 @@ def check_weights(folder: Folder, report: Report) -> None:
     if chosen is not None and not chosen.index and "model_type" in config:
         check_name(folder, chosen.name, report)
     check_config(folder, sets, tensors, report)
+    for found in sets.values():
+        if found is not chosen and VARIANT.match(found.name) and is_usable(folder, found):
+            guard(
+                report,
+                folder.at(found.name),
+                lambda found=found: check_variant(folder, found, report),
+            )
+
+
+def check_variant(folder: Folder, found: WeightSet, report: Report) -> None:
+    """Bộ trọng số của một biến thể, như fp16: cũng phải khớp cấu hình."""
+    config = folder.table("config.json") or {}
+    tensors = tensors_of(folder, found)
+    if not tensors or unfamiliar(config) or "adapter_config.json" in folder.files:
+        return
+    layout = layout_of(config, tensors)
+    if layout is not None:
+        compare_model(layout, config, tensors, folder.at(found.name), report)
 
 
 def check_hollow_file(folder: Folder, name: str, report: Report) -> None:
