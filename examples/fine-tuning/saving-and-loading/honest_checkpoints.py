@@ -691,7 +691,7 @@ def heaviest(report):
             if finding.level == level:
                 where = f"{finding.where}: " if finding.where else ""
                 return f"{level} {where}{finding.text}"
-    return "không có gì đáng nói"
+    return "–"
 
 
 def ask(places):
@@ -715,6 +715,8 @@ alarms = []
 for key, row in [*architectures.items(), *honest.items()]:
     if row["code"] != row["expected"]:
         alarms.append(key)
+codes = [row["code"] for row in honest.values()]
+warned = [key for key, row in honest.items() if row["said"].startswith("CẢNH BÁO")]
 total = len(architectures) + len(honest)
 print(f"{len(alarms)} trong {total} kiểu lành bị báo nhầm")
 
@@ -733,6 +735,10 @@ results = {
         "kinds": honest,
         "tried_architectures": len(architectures),
         "tried_kinds": len(honest),
+        "sound": codes.count(0),
+        "unclear": codes.count(3),
+        "no_tensors": codes.count(2),
+        "warned": len(warned),
         "alarms": len(alarms),
         "alarm_names": alarms,
     }
