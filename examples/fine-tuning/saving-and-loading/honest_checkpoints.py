@@ -701,6 +701,7 @@ def ask(places):
         report = verify(str(place))
         said = heaviest(report)
         rows[key] = {"code": report.exit_code, "expected": expected, "said": said}
+        rows[key]["complete"] = bool(report.complete) and not any(report.complete.values())
         mark = " " if report.exit_code == expected else "≠"
         print(f"{report.exit_code} {mark} {label.replace('`', ''):<50} {said}")
     return rows
@@ -716,6 +717,7 @@ for key, row in [*architectures.items(), *honest.items()]:
     if row["code"] != row["expected"]:
         alarms.append(key)
 codes = [row["code"] for row in honest.values()]
+complete = [key for key, row in architectures.items() if row["complete"]]
 warned = [key for key, row in honest.items() if row["said"].startswith("CẢNH BÁO")]
 total = len(architectures) + len(honest)
 print(f"{len(alarms)} trong {total} kiểu lành bị báo nhầm")
@@ -735,6 +737,7 @@ results = {
         "kinds": honest,
         "tried_architectures": len(architectures),
         "tried_kinds": len(honest),
+        "complete_architectures": len(complete),
         "sound": codes.count(0),
         "unclear": codes.count(3),
         "no_tensors": codes.count(2),

@@ -4,34 +4,39 @@
     python verify_checkpoint.py THU_MUC --write-manifest   # tốt thì ghi bản kê THU_MUC.SHA256SUMS
     python verify_checkpoint.py THU_MUC                    # có bản kê bên cạnh thì tự so với nó
 
-Đọc được: safetensors; tệp của torch.save từ bản 0.1 tới nay; pickle, joblib, npy, npz; và những thứ đó
-trong ZIP, tar, gzip, bz2, xz. Thư mục của Transformers, PEFT, Diffusers, sentence-transformers, Trainer,
-Accelerate; bộ nhớ đệm của Hub. Pickle chỉ được đọc từng lệnh, không bao giờ được chạy.
-Không cần gói nào ngoài Python 3.11 trở lên. Bản kê có dạng mà sha256sum ghi.
+Đọc được: safetensors; tệp của torch.save từ bản 0.1 tới nay; pickle, joblib, npy, npz; và những
+thứ đó trong ZIP, tar, gzip, bz2, xz. Thư mục của Transformers, PEFT, Diffusers,
+sentence-transformers, Trainer, Accelerate; bộ nhớ đệm của Hub.
+Pickle chỉ được đọc từng lệnh, không bao giờ được chạy. Bản kê có dạng mà sha256sum ghi.
+Không cần gói nào ngoài Python 3.11 trở lên.
 
 Mã thoát: 0 tốt; 1 hỏng hoặc nguy hiểm; 2 không phải checkpoint, hoặc không bắt đầu được;
-3 chưa rõ: có mã đi kèm, hay có thứ chưa soi được. Vậy `verify_checkpoint.py M && chay M` là an toàn.
+3 chưa rõ: có mã đi kèm, hay có thứ chưa soi được.
 
 Giới hạn, nói thẳng:
 - Không có bản kê thì không thấy một bit lật trong dữ liệu hay tên tensor của safetensors.
-- Bản kê nằm cạnh tệp phát hiện tai nạn, không chặn được kẻ cố ý: họ sửa luôn bản kê. Giữ một bản ở nơi khác.
+- Bản kê nằm cạnh tệp phát hiện tai nạn, không chặn được kẻ cố ý: họ sửa luôn bản kê.
+  Hãy giữ một bản ở nơi khác.
 - Đủ và lành không có nghĩa là mô hình trả lời đúng; NaN chỉ được tìm trong safetensors.
 - «Đủ tensor» chỉ được nói khi danh sách suy ra được từ config.json của một kiến trúc mà nó quen.
 - Tệp mà nó không hiểu thì được kể ra ở dòng «Không soi», không được coi là đã soi.
 - Lớn hơn các giới hạn ở đầu tệp thì bị từ chối, không phải được coi là tốt.
 
-Các phần: báo cáo · đọc tệp · safetensors · pickle · kho nén và dạng khác · kiến trúc · thư mục · bản kê ·
-soi một đường dẫn · dòng lệnh.
+Các phần, mỗi phần mở bằng một dòng «# ---»:
+  báo cáo · đọc tệp · safetensors
+  pickle: những tên được phép · những tên chạy được mã · PickleReader
+  kho nén và các dạng khác: ZIP · numpy · tar · tệp nén · soi một tệp theo nội dung
+  kiến trúc: bảng LAYOUTS, tên và hình dạng của mọi tensor mà một config.json đòi
+  thư mục: bộ trọng số · PEFT · Diffusers · sentence-transformers · Trainer · tokenizer
+  bản kê · soi một đường dẫn (verify) · dòng lệnh
 """
 
 from __future__ import annotations
 
 import sys
 
-if sys.version_info < (3, 11):
-    sys.exit(
-        "verify_checkpoint.py cần Python 3.11 trở lên; đây là Python " + sys.version.split()[0]
-    )
+if sys.version_info < (3, 11):  # noqa: UP036  chính là để nói với Python cũ
+    sys.exit("Cần Python 3.11 trở lên; đây là Python " + sys.version.split()[0])
 
 
 import argparse
@@ -80,6 +85,12 @@ FILE_LIMIT = 100_000  # tệp trong một thư mục
 
 # --- Báo cáo
 
+
+def word_set(text: str) -> frozenset[str]:
+    """Tập những từ trong một chuỗi."""
+    return frozenset(text.split())
+
+
 DANGER = "NGUY HIỂM"  # mở ra là mã lạ có thể chạy
 BROKEN = "HỎNG"
 UNCLEAR = "CHƯA RÕ"  # có mã đi kèm, hay có thứ công cụ không soi được
@@ -93,7 +104,9 @@ ENGLISH = {  # tên mức trong JSON: không đổi từ bản này sang bản k
     WARNING: "warning",
     NOTE: "note",
 }
+DISTRIBUTED = "checkpoint phân tán (DCP, FSDP, DeepSpeed): công cụ này không ghép và không soi nó"
 SHARD = re.compile(r"^(.+)-(\d{5,9})-of-(\d{5,9})(\.safetensors|\.bin)$")
+STARTS_AT_ZERO = re.compile(r"lora_B|lora_embedding_B|bias[^.]*$")  # lúc mới tạo đã là 0
 FLOATS = ("F16", "F32", "F64", "BF16", "Half", "Float", "Double", "BFloat16")
 
 
@@ -262,10 +275,8 @@ def describe(report: Report, where: str, weights: Weights) -> Weights:
     blank = []
     for name in sorted(weights.zero):
         tensor = weights.tensors[name]
-        untrained = (
-            "lora_B" in name or "lora_embedding_B" in name
-        )  # lúc mới tạo là 0, mục adapter nói tới
-        if len(tensor.shape) > 1 and tensor.dtype in FLOATS and not untrained:
+        starts_at_zero = STARTS_AT_ZERO.search(name) is not None
+        if len(tensor.shape) > 1 and tensor.dtype in FLOATS and not starts_at_zero:
             blank.append(name)
     if blank:
         text = (
@@ -783,7 +794,7 @@ NUMPY = {
     *names_of("numpy._core.numeric", "_frombuffer"),
     *names_of("numpy", "ndarray dtype"),
 }
-# Những lớp trong training_args.bin của Trainer: chỉ được dựng rỗng rồi điền; enum thì gọi với một chuỗi.
+# Những lớp trong training_args.bin: chỉ được dựng rỗng rồi điền; enum thì gọi với một chuỗi.
 TRAINER = {
     *names_of("transformers.training_args", "TrainingArguments OptimizerNames ParallelMode"),
     *names_of("transformers.training_args_seq2seq", "Seq2SeqTrainingArguments"),
@@ -801,19 +812,20 @@ ENUM_ENDS = ("Names", "Type", "Mode", "Strategy", "Option", "Enum", "Kind", "For
 # --- Pickle: những tên chạy được mã
 
 # Trong thư viện chuẩn chỉ những mô-đun này được nhắc tới: chúng chỉ có giá trị và hàm tính toán.
-VALUE_MODULES = set(
+VALUE_MODULES = word_set(
     """abc argparse array builtins collections copy_reg copyreg dataclasses datetime decimal enum
     fractions functools heapq ipaddress itertools math numbers pathlib random re statistics string
-    time types typing uuid weakref zoneinfo _codecs __builtin__ __future__ __main__""".split()
+    time types typing uuid weakref zoneinfo _codecs __builtin__ __future__ __main__"""
 )
-OLD_MODULES = set(  # tên của Python 2
+OLD_MODULES = word_set(  # tên của Python 2
     """commands popen2 cPickle cStringIO StringIO urllib2 urlparse httplib Queue SocketServer
-    thread _winreg xmlrpclib cookielib BaseHTTPServer SimpleHTTPServer anydbm dbm""".split()
+    thread _winreg xmlrpclib cookielib BaseHTTPServer SimpleHTTPServer anydbm dbm"""
 )
-PROGRAM_PACKAGES = set(  # gói cài đặt, biên dịch, chạy chương trình
+PROGRAM_PACKAGES = word_set(  # gói cài đặt, biên dịch, chạy chương trình
     """pip setuptools distutils pkg_resources IPython ipykernel jupyter nbconvert dill cloudpickle
     jsonpickle paramiko fabric invoke sh pexpect ptyprocess requests urllib3 httpx aiohttp fsspec
-    torch_extensions triton numba cffi cython pyximport pytest _pytest nose tox virtualenv""".split()
+    torch_extensions triton numba cffi cython pyximport pytest _pytest nose tox
+    virtualenv"""
 )
 PROGRAM_PREFIXES = (  # phần của một gói lớn: tải, ghi tệp, biên dịch, chạy
     "numpy.f2py",
@@ -857,15 +869,16 @@ TORCH_VALUES = (  # trong torch, những phần chỉ có lớp và hàm của m
     "torch.functional",
     "torch.random",
 )
-PROGRAM_WORDS = set(  # ở bất cứ mô-đun nào, những tên này chạy mã hay mở đường tới mã
+PROGRAM_WORDS = word_set(  # ở bất cứ mô-đun nào, những tên này chạy mã hay mở đường tới mã
     """eval exec execfile compile __import__ import_module open input getattr setattr delattr vars
     globals locals breakpoint apply reload system popen popen2 spawn spawnl spawnv execv execve fork
-    Popen check_output check_call getoutput getstatusoutput load loads load_module run_path run_module
+    Popen check_output check_call getoutput getstatusoutput load loads load_module run_path
+    run_module
     memmap fromfile genfromtxt loadtxt save savez savetxt tofile DataSource load_library hub
     load_inline load_state_dict_from_url download_url_to_file FunctionType CodeType LambdaType
     MethodType ModuleType GeneratorType CoroutineType DynamicClassAttribute new_class
     reduce_graph_module PackageImporter ScriptFile ops classes import_ir_module _load_for_lite
-    SummaryWriter""".split()
+    SummaryWriter"""
 )
 SAFE_LOADERS = {"torch.storage _load_from_bytes"}
 # Giá trị vô hại dựng bằng lời gọi: lớp lạ với weights_only, nhưng không chạy gì.
@@ -919,7 +932,7 @@ def is_dangerous(module: str, name: str) -> bool:
         return True
     if module in ("builtins", "__builtin__"):
         return name not in ("object", "type", "NotImplementedType", "Ellipsis", "property")
-    # Một tên có dấu chấm đi qua các thuộc tính; thuộc tính có thể là một mô-đun, như «utils.os.system».
+    # Một tên có dấu chấm đi qua các thuộc tính, có thể là một mô-đun: «utils.os.system».
     steps = name.split(".")
     for step in steps:
         if step in PROGRAM_WORDS or (step in STANDARD and step not in VALUE_MODULES):
@@ -1042,7 +1055,7 @@ def is_kind(value: object, *kinds: str) -> bool:
 
 
 def is_empty(value: object) -> bool:
-    """Có phải None hay từ điển chưa có gì không: hook của tensor phải thế, vì hook là hàm sẽ được gọi."""
+    """Có phải None hay từ điển rỗng không: hook của tensor phải thế, vì hook là hàm sẽ được gọi."""
     return value is None or (is_kind(value, "dict", "OrderedDict") and not value.items)
 
 
@@ -1084,7 +1097,8 @@ class PickleReader:
     """Máy ngăn xếp của pickle, chạy trên giấy: đẩy, nhớ, nhập tên, gọi, mà không làm gì thật.
 
     Đọc rộng tay hơn mọi bộ đọc thật (bản C và bản Python, mọi cách giải mã chữ): cái gì một bộ đọc
-    nào đó còn hiểu thì đọc tiếp, vì sau đó có thể là một lời gọi. Chỗ chỉ vài bộ đọc hiểu thì vào `faults`.
+    nào đó còn hiểu thì đọc tiếp, vì sau đó có thể là một lời gọi. Chỗ chỉ vài bộ đọc hiểu thì
+    vào `faults`.
     """
 
     def __init__(
@@ -1608,7 +1622,7 @@ class PickleReader:
         return construct(function, given, self)
 
     def nested(self, given: Row) -> Any:
-        """Storage nằm trong một chuỗi byte, như pickle.dump ghi một tensor: lại là một tệp torch."""
+        """Storage trong một chuỗi byte, như pickle.dump ghi một tensor: lại là một tệp torch."""
         if len(given) != 1 or type(given[0]) is not Raw or self.depth >= NESTED_PICKLES:
             return None
         content = given[0].content
@@ -1795,7 +1809,7 @@ def old_tensor(given: Row) -> Any:
 
 
 def construct(function: Name, given: Row, reader: PickleReader) -> Any:
-    """Điều mà `function(*given)` sẽ dựng; None khi không giống lời gọi nào mà torch hay numpy ghi."""
+    """Điều mà `function(*given)` sẽ dựng; None khi không giống lời gọi mà torch hay numpy ghi."""
     name = function.partition(" ")[2]
     if name.startswith("_rebuild_"):
         return rebuild(name, given, reader)
@@ -1809,11 +1823,8 @@ def construct(function: Name, given: Row, reader: PickleReader) -> Any:
     if name == "_reconstruct":
         honest = len(given) == 3 and given[0] == "numpy ndarray" and given[1] == (0,)
         return Thing("ndarray") if honest and type(given[2]) in (Raw, str) else None
-    if name == "_frombuffer":  # pickle đời năm: byte, kiểu, hình dạng, thứ tự
-        state = Row((1, given[2], given[1], False, given[0])) if len(given) in (4, 5) else None
-        return (
-            Thing("ndarray", state=state) if is_array_state(state) and is_plain(given[3:]) else None
-        )
+    if name == "_frombuffer":
+        return numpy_buffer(given)
     if name == "Size":
         sizes = given[0] if len(given) == 1 else None
         return sizes if type(sizes) is Row and all(map(is_count, sizes)) else None
@@ -1901,6 +1912,15 @@ def numpy_scalar(given: Row) -> Thing | None:
     if given[0].objects or len(given[1].content) != given[0].size:
         return None
     return Thing("value")
+
+
+def numpy_buffer(given: Row) -> Thing | None:
+    """Mảng của pickle đời năm: byte, kiểu, hình dạng, thứ tự của các chiều."""
+    if len(given) not in (4, 5) or not is_plain(Row(given[3:])):
+        return None
+    array = Thing("ndarray")
+    array.state = Row((1, given[2], given[1], False, given[0]))
+    return array if is_array_state(array.state) else None
 
 
 def rebuild(name: str, given: Row, reader: PickleReader) -> Any:
@@ -2145,7 +2165,7 @@ def read_one(
 
 
 def look_again(data: bytes, start: int, allowed: frozenset[str], depth: int, found: Pickle) -> None:
-    """Pickle thường không bỏ qua byte của mảng joblib: đọc lại như nó, xem có lời gọi nào ẩn ở đó."""
+    """Pickle thường không bỏ qua byte của mảng joblib: đọc lại như nó, xem có lời gọi nào ẩn."""
     reader = PickleReader(data, start, allowed, joblib=False, depth=depth)
     with contextlib.suppress(Stopped, struct.error, OverflowError, ValueError, Bad):
         reader.read()
@@ -2255,7 +2275,7 @@ BOMB_RATIO = 100
 NEST_LIMIT = 4  # kho nén trong kho nén
 LINE_LIMIT = 16 << 20  # một dòng của pickle dạng chữ
 SMALL_STEPS = 300_000  # lệnh pickle trong một tệp nhỏ, kể cả sau khi giải nén
-STEP_RATIO = 20  # và thêm chừng này cho mỗi byte
+STEP_RATIO = 10  # và thêm chừng này cho mỗi byte
 ROW_LIMIT = 10_000  # pickle nối nhau trong một tệp
 HEADER_TEXT = 1 << 20  # phần đầu của một tệp .npy
 MEMORY_LIMIT = 128 << 20  # bộ nhớ mà bộ giải nén xz được dùng
@@ -2365,7 +2385,12 @@ def window_of(stream: BinaryIO, begin: int, end: int) -> BinaryIO:
     return io.BufferedReader(Window(stream, begin, end))
 
 
-def new_unpacker(form: str) -> Any:
+NEVER = 1 << 62
+PACKED_PIECE = 1 << 16  # đọc dữ liệu nén từng khúc này
+SLOW_PIECE = 256
+
+
+def new_unpacker(form: str, stream: BinaryIO) -> Any:
     """Bộ giải nén của thư viện chuẩn cho một dạng nén."""
     if form == "gzip":
         return zlib.decompressobj(31)
@@ -2375,17 +2400,39 @@ def new_unpacker(form: str) -> Any:
         return zlib.decompressobj(-15)
     if form == "bz2":
         return bz2.BZ2Decompressor()
+    if form == "zip lzma":
+        return new_zip_lzma(stream.read(9))
     return lzma.LZMADecompressor(memlimit=MEMORY_LIMIT)
+
+
+def new_zip_lzma(head: bytes) -> Any:
+    """Bộ giải nén LZMA của ZIP: năm byte trong phần đầu nói các tham số."""
+    if len(head) < 9:
+        raise Bad("compressed-cut", "dữ liệu nén bị cắt giữa chừng")
+    coding, memory = struct.unpack("<4xBI", head)
+    if memory > MEMORY_LIMIT or coding >= 225:
+        text = f"dữ liệu nén cần hơn {mib(MEMORY_LIMIT)} bộ nhớ: không soi được bên trong"
+        raise Bad("not-inspected", text, UNCLEAR)
+    options = {"id": lzma.FILTER_LZMA1, "dict_size": max(memory, 4096)}
+    options["lc"] = coding % 9
+    options["lp"] = coding // 9 % 5
+    options["pb"] = coding // 45
+    try:
+        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[options])
+    except (lzma.LZMAError, ValueError) as error:
+        raise Bad("compressed-broken", f"dữ liệu nén hỏng: {show(error)}") from error
 
 
 class Unpacked:
     """Nội dung đã giải nén, đọc từng khúc: mỗi khúc được tính vào hạn mức."""
 
-    def __init__(self, stream: BinaryIO, form: str, budget: Budget) -> None:
+    def __init__(self, stream: BinaryIO, form: str, budget: Budget, slow: int = NEVER) -> None:
         self.stream = stream
         self.form = form
         self.budget = budget
-        self.unpacker = new_unpacker(form)
+        self.slow = slow  # từ byte này thì đọc từng chút: lấy được mọi thứ đứng trước chỗ hỏng
+        self.taken = 0
+        self.unpacker = new_unpacker(form, stream)
         self.packed = b""  # đã đọc mà chưa giải nén
 
     def read(self, size: int) -> bytes:
@@ -2393,39 +2440,48 @@ class Unpacked:
         while not (self.unpacker.eof and not self.next_stream()):
             hungry = getattr(self.unpacker, "needs_input", True)
             if not self.packed and hungry:
-                self.packed = self.stream.read(CHUNK // 16)
+                self.packed = self.more()
                 if not self.packed:
                     raise Bad("compressed-cut", "dữ liệu nén bị cắt giữa chừng")
-            piece = self.unpack(size)
+            piece = self.unpack(size if self.taken < self.slow else min(size, SLOW_PIECE))
             if piece:
                 self.budget.take_unpacked(len(piece))
                 return piece
         return b""
+
+    def more(self) -> bytes:
+        """Đọc thêm dữ liệu nén."""
+        piece = self.stream.read(PACKED_PIECE if self.taken < self.slow else 1)
+        self.taken += len(piece)
+        return piece
 
     def unpack(self, size: int) -> bytes:
         """Giải nén thêm, nhiều nhất `size` byte."""
         try:
             piece = self.unpacker.decompress(self.packed, size)
         except (zlib.error, OSError, lzma.LZMAError, ValueError, EOFError) as error:
+            if "emory" in str(error):
+                text = f"dữ liệu nén cần hơn {mib(MEMORY_LIMIT)} bộ nhớ: không soi được bên trong"
+                raise Bad("not-inspected", text, UNCLEAR) from error
             raise Bad("compressed-broken", f"dữ liệu nén hỏng: {show(error)}") from error
         self.packed = getattr(self.unpacker, "unconsumed_tail", b"")
         return piece
 
     def next_stream(self) -> bool:
         """Nhiều luồng nén nối nhau đọc như một; False khi không còn luồng nào."""
-        if self.form in ("deflate", "zlib"):
+        magic = MAGIC.get(self.form)
+        if magic is None:
             return False
-        rest = self.unpacker.unused_data or self.stream.read(CHUNK // 16)
-        rest = rest.lstrip(b"\0")  # gzip và xz cho phép đệm byte 0
-        while not rest:
-            rest = self.stream.read(CHUNK // 16)
-            if not rest:
+        rest = self.unpacker.unused_data.lstrip(b"\0")  # gzip và xz cho phép đệm byte 0
+        while len(rest) < len(magic):
+            piece = self.more()
+            if not piece:
                 return False
-            rest = rest.lstrip(b"\0")
-        if not rest.startswith(MAGIC[self.form]):
+            rest = (rest + piece).lstrip(b"\0")
+        if not rest.startswith(magic):
             return False
         self.packed = rest
-        self.unpacker = new_unpacker(self.form)
+        self.unpacker = new_unpacker(self.form, self.stream)
         return True
 
 
@@ -2512,6 +2568,7 @@ class Operation(NamedTuple):
     marked: bool  # lấy mọi thứ tới mark
     taken: int  # rồi lấy thêm chừng này
     made: int
+    plain: bool  # chỉ đặt thêm một thứ, không có đối số
 
 
 def operations() -> dict[bytes, Operation]:
@@ -2524,7 +2581,8 @@ def operations() -> dict[bytes, Operation]:
         length = operation.arg.n if operation.arg else 0
         made = len(operation.stack_after)
         code = operation.code.encode("latin-1")
-        found[code] = Operation(operation.name, length, marked, taken, made)
+        plain = operation.name in ("NONE", "NEWTRUE", "NEWFALSE") or "EMPTY" in operation.name
+        found[code] = Operation(operation.name, length, marked, taken, made, plain)
     return found
 
 
@@ -2575,6 +2633,9 @@ class Steps:
         operation = OPERATIONS.get(self.stream.read(1))
         if operation is None or operation.name == "PERSID":  # không bộ đọc nào nhận PERSID
             raise Broken
+        if operation.plain:
+            self.stack.append(SOMETHING)
+            return
         name = operation.name
         given = self.argument(operation)
         if name in ("INT", "LONG") and not re.search(rb"\d", given):
@@ -2702,7 +2763,7 @@ class Steps:
 
 TOPS = (0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)  # số này: giá trị thật nằm ở bản ghi ZIP64
 LINK_MODE = 0o120000
-METHODS = {0: "", 8: "deflate", 12: "bz2", 14: "lzma"}
+METHODS = {0: "", 8: "deflate", 12: "bz2", 14: "zip lzma"}
 
 
 class Ending(NamedTuple):
@@ -2898,21 +2959,22 @@ def data_span(source: Source, entry: Entry) -> tuple[int, int]:
     return begin, begin + entry.packed
 
 
-def entry_pieces(source: Source, entry: Entry) -> Iterator[bytes]:
-    """Nội dung đã bung của một mục, từng khúc; dài đúng như mục lục nói."""
+def open_entry(source: Source, entry: Entry, slow: int = NEVER) -> Any:
+    """Nội dung đã bung của một mục, đọc từng khúc."""
     begin, end = data_span(source, entry)
     if entry.flags & 1 or entry.method not in METHODS:
         text = f"ZIP: mục «{show(entry.name)}» nén hay khoá theo cách mà công cụ không mở"
         raise Bad("not-inspected", f"{text}: không soi được bên trong", UNCLEAR)
     form = METHODS[entry.method]
     stream: Any = Window(source.stream, begin, end)
-    if form:
-        stream = Unpacked(stream, form, source.budget)
-    if form == "lzma":  # phần đầu trong ZIP khác phần đầu của một tệp .lzma
-        head = stream.stream.read(9)
-        stream.packed = head[4:] + b"\xff" * 8
+    return Unpacked(stream, form, source.budget, slow) if form else stream
+
+
+def entry_pieces(source: Source, entry: Entry) -> Iterator[bytes]:
+    """Nội dung đã bung của một mục, từng khúc; dài đúng như mục lục nói."""
+    stream = open_entry(source, entry)
     total = 0
-    while total <= entry.full:
+    while total < entry.full:  # LZMA có thể không có dấu hết
         piece = stream.read(CHUNK)
         if not piece:
             break
@@ -2929,25 +2991,31 @@ def entry_source(source: Source, entry: Entry) -> Source:
         begin, end = data_span(source, entry)
         stream = window_of(source.stream, begin, end)
         return source.inside(entry.name, stream, end - begin)
-    kept = []
-    room = MEMBER_LIMIT
-    try:
-        for piece in entry_pieces(source, entry):
-            kept.append(piece)
-            room -= len(piece)
-            if room <= 0:
-                break
-    except Bad as error:
-        if not kept or error.rule == "not-inspected":
-            raise
-    content = b"".join(kept)
+    content, complaint = unpack_all(lambda slow: open_entry(source, entry, slow))
+    if complaint is not None and not content:
+        raise complaint
     inside = source.inside(entry.name, io.BytesIO(content), len(content))
-    inside.cut = room <= 0
+    inside.cut = len(content) >= MEMBER_LIMIT or (complaint is not None and is_limit(complaint))
     return inside
+
+
+def is_limit(complaint: Bad) -> bool:
+    """Dừng vì một giới hạn của công cụ, không phải vì dữ liệu hỏng."""
+    return complaint.level == UNCLEAR
 
 
 def found_entries(source: Source) -> list[Entry]:
     """Mọi mục mà một chương trình dễ dãi hơn có thể tìm ra khi mục lục không đúng."""
+    entries = directory_entries(source)
+    known = {entry.begin for entry in entries}
+    for entry in local_entries(source):
+        if entry.begin not in known and len(entries) < ENTRY_LIMIT:
+            entries.append(entry)
+    return entries
+
+
+def directory_entries(source: Source) -> list[Entry]:
+    """Các mục theo mọi chỗ mà mục lục có thể nằm."""
     entries = {}
     for ending in loose_endings(source):
         directory = source.read(ending.begin + ending.shift, min(ending.length, DIRECTORY_LIMIT))
@@ -2958,10 +3026,6 @@ def found_entries(source: Source) -> list[Entry]:
                 entries[entry.begin, entry.packed, entry.method] = entry
         except Bad:
             continue
-    known = {entry.begin for entry in entries.values()}
-    for entry in local_entries(source):
-        if entry.begin not in known and len(entries) < ENTRY_LIMIT:
-            entries[entry.begin, entry.packed, entry.method] = entry
     return list(entries.values())
 
 
@@ -3538,6 +3602,8 @@ def try_pickle(source: Source, report: Report) -> Weights | None:
         return tell_unknown(source, steps, report)
     if name.endswith(".bin") and not TORCH_BIN.search(name):
         return check_foreign_bin(source, steps, report)
+    if not steps.taken:
+        raise Bad("not-pickle", "không phải pickle hay ZIP: ngay lệnh đầu tiên đã sai")
     return check_pickle(source, report)
 
 
@@ -3814,22 +3880,26 @@ def check_packed(source: Source, form: str, report: Report) -> bool:
     if form == "zfile":
         form = "zlib"
         begin = source.read(0, 64).find(b"x", 4)
-    stream = Unpacked(window_of(source.stream, max(0, begin), source.size), form, source.budget)
-    content, complaint = unpack_start(stream)
+
+    def open_stream(slow: int) -> Unpacked:
+        """Đọc lại từ đầu."""
+        window = window_of(source.stream, max(0, begin), source.size)
+        return Unpacked(window, form, source.budget, slow)
+
+    content, complaint = unpack_all(open_stream)
     if complaint is not None and not content:
-        named = source.suffix in PACKED_SUFFIXES
-        if not named and form in ("zlib", "lzma"):
+        if source.suffix not in PACKED_SUFFIXES and form in ("zlib", "lzma"):
             return False
         raise complaint
     if len(content) >= MEMBER_LIMIT and is_tar(content[:512]):
-        again = Unpacked(window_of(source.stream, 0, source.size), form, source.budget)
-        check_tar(source, report, again)
+        check_tar(source, report, open_stream(NEVER))
         return True
     inside = source.inside(unpacked_name(source.name), io.BytesIO(content), len(content))
-    inside.cut = complaint is None and len(content) >= MEMBER_LIMIT
-    check_member(inside, source, report)
     if complaint is not None:
+        look_for_danger(inside, report)
         raise complaint
+    inside.cut = len(content) >= MEMBER_LIMIT
+    check_member(inside, source, report)
     if not source.depth and source.strange:
         report.skip(source.where, "nội dung sau khi giải nén không phải dạng mà công cụ này đọc")
     return True
@@ -3852,6 +3922,16 @@ def unpack_start(stream: Unpacked) -> tuple[bytes, Bad | None]:
     except Bad as error:
         return b"".join(kept), error
     return b"".join(kept), None
+
+
+def unpack_all(open_stream: Callable[[int], Unpacked]) -> tuple[bytes, Bad | None]:
+    """Như `unpack_start`; gặp chỗ hỏng thì đọc lại, để không bỏ sót gì đứng ngay trước nó."""
+    stream = open_stream(NEVER)
+    content, complaint = unpack_start(stream)
+    if complaint is not None and complaint.rule == "compressed-broken":
+        again = open_stream(stream.taken - 2 * PACKED_PIECE)
+        content, _ = unpack_start(again)
+    return content, complaint
 
 
 def unpacked_name(name: str) -> str:
@@ -3918,22 +3998,28 @@ def check_source(source: Source, report: Report) -> Weights | None:
         tell_distributed(source, report)
         check_remains(source, report)
         return None
+    if head.startswith((b"PK\3\4", b"PK\5\6")):
+        check_twin(source, report)
+        return check_zip(source, report)
+    check_tail(source, report)
+    return check_content(source, head, report)
+
+
+def check_content(source: Source, head: bytes, report: Report) -> Weights | None:
+    """Những dạng không phải ZIP, theo các byte đầu."""
     if is_safetensors(source, head):
         return check_unnamed_tensors(source, report)
     if is_tar(head):
         check_twin(source, report)
         check_tar(source, report)
         return None
-    if head.startswith((b"PK\3\4", b"PK\5\6")):
-        check_twin(source, report)
-        return check_zip(source, report)
     form = packed_form(head)
     if form and check_packed(source, form, report):
         return None
     if head.startswith(NUMPY_MAGIC):
         return check_npy(source, report)
     if source.suffix in ARRAYS:
-        check_twin(source, report)
+        guard(report, source.where, lambda: check_rest(source, head, report))
         raise Bad("wrong-content", f"đuôi {source.suffix} mà nội dung không phải dạng đó")
     return check_rest(source, head, report)
 
@@ -3945,7 +4031,9 @@ def check_rest(source: Source, head: bytes, report: Report) -> Weights | None:
             text = f"nén kiểu {form}: không soi được bên trong"
             raise Bad("not-inspected", text, UNCLEAR)
     check_keras(source, head, report)
-    check_tail(source, report)
+    if directory_entries(source):
+        text = "có một ZIP ở cuối, sau những byte khác: mỗi chương trình đọc một nội dung"
+        report.add(UNCLEAR, "zip-layout", source.where, text)
     found = try_pickle(source, report)
     if found is not None and source.name.rpartition("/")[2] == ".metadata":
         tell_distributed(source, report)
@@ -3962,12 +4050,13 @@ def check_tensors(source: Source, head: bytes, report: Report) -> Weights | None
     """Một tệp tên .safetensors; bên trong có thể là thứ khác."""
     zipped = head.startswith(b"PK\3\4")
     pickled = head[:1] == b"\x80" and b"\2" <= head[1:2] <= b"\5" and head[5:8] != b"\0\0\0"
-    if zipped or pickled or source.steps().acts:
-        disguised = Source(source.stream, source.size, source.where, "x.pt", source.budget, 1)
-        guard(report, source.where, lambda: check_source(disguised, report))
-        if zipped or pickled:
-            text = "đuôi .safetensors mà bên trong có vẻ là pickle hay ZIP"
-            raise Bad("wrong-content", text)
+    check_tail(source, report)
+    if source.steps().acts or not is_safetensors(source, head):
+        plain = Source(source.stream, source.size, source.where, "x", source.budget, 1)
+        guard(report, source.where, lambda: look_for_danger(plain, report))
+    if zipped or pickled:
+        text = "đuôi .safetensors mà bên trong có vẻ là pickle hay ZIP"
+        raise Bad("wrong-content", text)
     if source.path is None:
         source.strange.append(source.name)
         return None
@@ -4015,27 +4104,20 @@ def hdf5_size(source: Source, head: bytes) -> int:
         return source.size
     place = 40 if head[8] < 2 else 28
     told = int.from_bytes(head[place : place + 8], "little")
-    return min(told or source.size, source.size)
+    return min(told or SEARCH_LIMIT, source.size)
 
 
 def tell_distributed(source: Source, report: Report) -> None:
     """Checkpoint phân tán: một câu cho cả thư mục."""
     report.recognised = True
-    text = "checkpoint phân tán (DCP): công cụ này không soi được"
     folder = source.where.rpartition("/")[0]
-    report.add(UNCLEAR, "distributed", folder or ".", text)
+    report.add(UNCLEAR, "distributed", f"{folder}/" if folder else ".", DISTRIBUTED)
 
 
 def check_tail(source: Source, report: Report) -> None:
     """Một ZIP ở cuối tệp, sau những byte khác: zipfile vẫn mở được."""
-    try:
-        entries = read_directory(source, zip_ending(source))
-    except (Bad, struct.error):
-        return  # không phải
-    if entries:
+    if directory_entries(source):
         check_remains(source, report)
-        text = "có một ZIP ở cuối, sau những byte khác: mỗi chương trình đọc một nội dung"
-        raise Bad("zip-layout", text, UNCLEAR)
 
 
 # --- Kiến trúc: tên và hình dạng của mọi tensor mà một config.json đòi
@@ -6140,11 +6222,6 @@ def check_alike(layers: dict[int, set[str]], where: str, report: Report) -> None
 # --- Thư mục: tìm mọi tệp
 
 
-def word_set(text: str) -> frozenset[str]:
-    """Tập những từ trong một chuỗi."""
-    return frozenset(text.split())
-
-
 LITTER = {  # hệ điều hành, git hay công cụ tải tự thêm: không thuộc mô hình, không vào bản kê
     ".DS_Store": "của macOS",
     "Thumbs.db": "của Windows",
@@ -6294,8 +6371,7 @@ class Walk:
                 continue
             name = target.relative_to(self.real).as_posix()
             if name in self.files:
-                del self.files[name]
-                self.report.skip(name, "được soi dưới tên của nó trong snapshots/")
+                del self.files[name]  # được soi dưới tên của nó trong snapshots/
 
 
 def walk(root: Path, report: Report) -> dict[str, Path]:
@@ -7611,8 +7687,7 @@ def check_distributed(folder: Folder, report: Report) -> None:
     if not names or DISTRIBUTED_FOLDER.fullmatch(above):
         return
     report.recognised = True
-    text = f"checkpoint phân tán (như «{show(names[0])}»): công cụ này không ghép và không soi nó"
-    report.add(UNCLEAR, "distributed", folder.name or ".", text)
+    report.add(UNCLEAR, "distributed", folder.name or ".", DISTRIBUTED)
     report.complete[folder.name] = "checkpoint phân tán"
 
 
@@ -7964,8 +8039,8 @@ DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 
 
 def manifest_of(path: Path) -> Path:
-    """Bản kê mặc định: bên cạnh thư mục hay tệp mà người dùng gọi tên, hay bên cạnh nơi nó thật sự nằm."""
-    named = Path(os.path.abspath(path))
+    """Bản kê mặc định: bên cạnh tên mà người dùng gọi, hay bên cạnh nơi thứ đó thật sự nằm."""
+    named = Path(os.path.normpath(path.absolute()))
     beside = named.with_name(f"{named.name}{MANIFEST}")
     real = Path(os.path.realpath(path))
     if real != named and not os.path.lexists(beside):
@@ -8072,7 +8147,7 @@ def measure_all(files: dict[str, Path], report: Report) -> None:
 def check_manifest(
     listing: Path, named: bool, kept: dict[str, Path], hashed: bool, report: Report
 ) -> None:
-    """Đối chiếu với bản kê, nếu có. `named`: người dùng chỉ đích danh; `hashed`: băm cả khi không có."""
+    """Đối chiếu với bản kê, nếu có. `named`: người dùng chỉ ra nó; `hashed`: luôn băm."""
     listed = os.path.lexists(listing)
     if listed or hashed:
         measure_all(kept, report)
@@ -8130,7 +8205,7 @@ def verify(
     """Soi một thư mục hay một tệp. Không chạy, không tải, không ghi gì; không bao giờ ném ngoại lệ.
 
     `manifest`: bản kê ở chỗ khác; `hashed`: tính SHA-256 cả khi không có bản kê để so;
-    `allowed`: những tên «mô-đun.Lớp» mà pickle được dựng lại; `ignored`: những mẫu tên tệp để bỏ qua.
+    `allowed`: những tên «mô-đun.Lớp» mà pickle được dựng lại; `ignored`: mẫu tên tệp để bỏ qua.
     """
     report = Report(show(path), allowed=frozenset(allowed), ignored=tuple(ignored))
     listing = Path(manifest) if manifest else manifest_of(Path(path))
@@ -8178,13 +8253,9 @@ def parser_of() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="thư mục hay tệp")
     parser.add_argument(
-        "paths", type=Path, nargs="+", metavar="PATH", help="thư mục hay tệp cần soi"
-    )
-    parser.add_argument(
-        "--write-manifest",
-        action="store_true",
-        help="tốt thì ghi bản kê; không ghi đè bản nói khác",
+        "--write-manifest", action="store_true", help="tốt thì ghi bản kê; không ghi đè"
     )
     parser.add_argument(
         "--manifest", type=Path, metavar="FILE", help="bản kê ở chỗ khác (mặc định: ngay cạnh)"
@@ -8203,9 +8274,7 @@ def parser_of() -> argparse.ArgumentParser:
         metavar="PATTERN",
         help="không soi những tệp hợp mẫu này, như «*.onnx»; dùng nhiều lần được",
     )
-    parser.add_argument(
-        "--json", metavar="FILE", help="ghi kết quả vào tệp này; «-» là in ra màn hình"
-    )
+    parser.add_argument("--json", metavar="FILE", help="ghi kết quả vào tệp; «-» là màn hình")
     parser.add_argument("--quiet", action="store_true", help="chỉ in kết luận")
     parser.add_argument("--version", action="version", version=f"verify_checkpoint {VERSION}")
     return parser
