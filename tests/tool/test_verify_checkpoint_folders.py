@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import os
 import shutil
 from pathlib import Path
@@ -686,9 +687,11 @@ def test_an_adapter_that_names_a_library(copy, library, found):
     "name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"]
 )
 def test_a_run_that_cannot_go_on(copy, name):
+    """Without the random states the Trainer goes on, only with other numbers."""
     folder = copy("run") / "checkpoint-3"
     (folder / name).unlink()
-    assert rules(look(folder), tool.BROKEN) == ["part-missing"]
+    level = tool.WARNING if name == "rng_state.pth" else tool.BROKEN
+    assert "part-missing" in rules(look(folder), level)
 
 
 def test_a_run_that_saved_only_the_model(copy):
@@ -775,9 +778,13 @@ def test_distributed_checkpoints_are_one_sentence(copy, name):
     for lost in ("optimizer.pt", "model.safetensors"):
         (folder / lost).unlink()
     write(folder / name, "x")
+    (folder / name).with_name(".metadata").write_bytes(pickle.dumps({}))
     report = look(folder)
     assert rules(report, tool.UNCLEAR, tool.BROKEN) == ["distributed"]
     assert report.exit_code == 3
+    (folder / name).with_name(".metadata").unlink()
+    if name.endswith(".distcp"):
+        assert "part-missing" in rules(look(folder), tool.BROKEN)
 
 
 # --- tokenizers and placeholders

@@ -44,6 +44,7 @@ import ast
 import bz2
 import codecs
 import contextlib
+import errno
 import fnmatch
 import hashlib
 import io
@@ -51,7 +52,7 @@ import json
 import lzma
 import math
 import os
-import pickletools
+import posixpath
 import re
 import stat
 import struct
@@ -753,7 +754,8 @@ def item_sizes() -> dict[str, int]:
 
 ITEM_SIZE = item_sizes()
 VALUE_TYPES = "set frozenset list dict tuple bytes bytearray int float bool str complex"
-FACTORIES = names_of("builtins", VALUE_TYPES) | names_of("__builtin__", VALUE_TYPES)
+FACTORIES = names_of("builtins", VALUE_TYPES)
+FACTORIES |= names_of("__builtin__", VALUE_TYPES + " long unicode")
 OLD_TENSORS: set[str] = set()  # torch 0.1: tensor là một vật rỗng, rồi được điền
 for _kind in STORAGES:
     OLD_TENSORS |= names_of("torch", f"{_kind}Tensor") | names_of("torch.cuda", f"{_kind}Tensor")
@@ -773,7 +775,7 @@ ALLOWED = {
     *names_of("torch", "per_tensor_affine per_channel_affine per_channel_affine_float_qparams"),
     *names_of("torch", "Tensor Size device"),
     *names_of("torch.serialization", "_get_layout"),
-    *names_of("torch._tensor", "_rebuild_from_type_v2"),
+    *names_of("torch._tensor", "_rebuild_from_type _rebuild_from_type_v2"),
     *names_of("torch.storage", "_load_from_bytes"),
     *names_of("torch._utils", "_rebuild_tensor _rebuild_tensor_v2 _rebuild_tensor_v3"),
     *names_of("torch._utils", "_rebuild_parameter _rebuild_parameter_with_state"),
@@ -785,9 +787,12 @@ ALLOWED = {
     *names_of("_codecs", "encode"),
 }
 # Mảng numpy và joblib: vô hại, nhưng torch.load không nhận nếu không được dặn trước.
-WRAPPER = "joblib.numpy_pickle NumpyArrayWrapper"
+JOBLIB_ARRAYS = {  # scikit-learn cũ mang theo một bản joblib
+    *names_of("joblib.numpy_pickle", "NumpyArrayWrapper"),
+    *names_of("sklearn.externals.joblib.numpy_pickle", "NumpyArrayWrapper"),
+}
 NUMPY = {
-    WRAPPER,
+    *JOBLIB_ARRAYS,
     *names_of("numpy.core.multiarray", "_reconstruct scalar"),
     *names_of("numpy._core.multiarray", "_reconstruct scalar"),
     *names_of("numpy.core._internal", "_reconstruct"),
@@ -821,9 +826,18 @@ VALUE_MODULES = word_set(
     fractions functools heapq ipaddress itertools math numbers pathlib random re statistics string
     time types typing uuid weakref zoneinfo _codecs __builtin__ __future__ __main__"""
 )
-OLD_MODULES = word_set(  # tên của Python 2
+OLD_MODULES = word_set(  # tên của Python 2, và những mô-đun mà chỉ vài bản Python 3 có
     """commands popen2 cPickle cStringIO StringIO urllib2 urlparse httplib Queue SocketServer
-    thread _winreg xmlrpclib cookielib BaseHTTPServer SimpleHTTPServer anydbm dbm"""
+    thread dummy_thread _winreg xmlrpclib cookielib Cookie anydbm dbm dbhash dumbdbm gdbm whichdb
+    BaseHTTPServer SimpleHTTPServer CGIHTTPServer SimpleXMLRPCServer DocXMLRPCServer robotparser
+    ConfigParser HTMLParser htmlentitydefs markupbase repr test Tkinter Tix ttk Tkdnd Tkconstants
+    tkFileDialog tkSimpleDialog tkColorChooser tkCommonDialog tkFont tkMessageBox ScrolledText
+    Dialog FileDialog SimpleDialog UserDict UserList UserString _abcoll new ihooks imputil
+    __builtins__ future_builtins exceptions formatter parser symbol macpath binhex imp distutils
+    asynchat asyncore smtpd aifc audioop cgi cgitb chunk crypt imghdr mailcap msilib nis nntplib
+    ossaudiodev pipes sndhdr spwd sunau telnetlib uu xdrlib lib2to3 _bootlocale _crypt
+    _xxsubinterpreters _xxinterpchannels _interpreters _interpchannels _interpqueues _pyrepl
+    _colorize _remote_debugging _sysconfig compression annotationlib"""
 )
 PROGRAM_PACKAGES = word_set(  # gói cài đặt, biên dịch, chạy chương trình
     """pip setuptools distutils pkg_resources IPython ipykernel jupyter nbconvert dill cloudpickle
@@ -884,7 +898,6 @@ PROGRAM_WORDS = word_set(  # ở bất cứ mô-đun nào, những tên này ch�
     reduce_graph_module PackageImporter ScriptFile ops classes import_ir_module _load_for_lite
     SummaryWriter"""
 )
-SAFE_LOADERS = {"torch.storage _load_from_bytes"}
 # Giá trị vô hại dựng bằng lời gọi: lớp lạ với weights_only, nhưng không chạy gì.
 VALUE_CALLS = {
     *names_of("datetime", "datetime date time timedelta timezone"),
@@ -911,6 +924,7 @@ VALUE_CALLS = {
     *names_of("torch", "Generator"),
     *names_of("torch.nn.parameter", "Buffer UninitializedParameter"),
     *names_of("numpy", "datetime64 timedelta64 bool_ float64 float32 int64 int32 str_"),
+    *names_of("numpy.random", "__RandomState_ctor"),  # numpy trước bản 1.17
     *names_of("numpy.random._pickle", "__randomstate_ctor __generator_ctor __bit_generator_ctor"),
     *names_of("numpy.random.bit_generator", "SeedSequence __pyx_unpickle_SeedSequence"),
     *names_of("sklearn.tree._tree", "Tree"),
@@ -919,13 +933,21 @@ VALUE_CALLS = {
     *names_of("pandas.core.indexes.base", "_new_Index"),
     *names_of("pandas.core.internals.managers", "BlockManager SingleBlockManager"),
 }
+HARMLESS_BUILTINS = word_set(  # nhắc tới thì được, gọi thì không
+    "object type NotImplementedType Ellipsis property hash abs len min max sum round sorted"
+)
+OTHER_REBUILDERS = {  # hàm dựng tensor khác của torch; không hàm nào gọi đối số của nó
+    *names_of("torch._utils", "_rebuild_wrapper_subclass _rebuild_device_tensor_from_numpy"),
+    *names_of("torch._utils", "_rebuild_device_tensor_from_cpu_tensor _rebuild_xla_tensor"),
+    *names_of("torch.nested._internal.nested_tensor", "_rebuild_njt"),
+}
 STANDARD = sys.stdlib_module_names | OLD_MODULES
 
 
 def is_dangerous(module: str, name: str) -> bool:
     """Tên này chạy được mã tuỳ ý, mở tệp, hay dẫn tới thứ làm được những việc đó."""
     full = f"{module} {name}"
-    if full in KNOWN or full in VALUE_CALLS or full in SAFE_LOADERS:
+    if full in KNOWN or full in VALUE_CALLS or full in OTHER_REBUILDERS:
         return False
     package = module.partition(".")[0]
     if package in PROGRAM_PACKAGES or module.startswith(PROGRAM_PREFIXES):
@@ -935,7 +957,7 @@ def is_dangerous(module: str, name: str) -> bool:
     if module != "torch" and package == "torch" and not module.startswith(TORCH_VALUES):
         return True
     if module in ("builtins", "__builtin__"):
-        return name not in ("object", "type", "NotImplementedType", "Ellipsis", "property")
+        return name not in HARMLESS_BUILTINS
     # Một tên có dấu chấm đi qua các thuộc tính, có thể là một mô-đun: «utils.os.system».
     steps = name.split(".")
     for step in steps:
@@ -988,18 +1010,29 @@ class NumpyType(NamedTuple):
     code: str = ""
 
 
+PLAIN_TYPES = {type(None), bool, int, float, str, Raw, OldString}
+
+
 class Row(tuple):
-    """Một tuple trong pickle; nhớ nó lồng sâu mấy tầng."""
+    """Một tuple trong pickle; nhớ độ sâu, tổng số phần tử, và có chỉ gồm giá trị thường không."""
 
     depth: int
+    total: int
+    plain: bool
 
     def __new__(cls, items: Any = ()) -> Row:
         """Tạo từ các phần tử."""
         row = super().__new__(cls, items)
         row.depth = 1
+        row.total = len(row)
+        row.plain = len(row) < 1000
         for item in row:
             if type(item) is Row:
                 row.depth = max(row.depth, item.depth + 1)
+                row.total += item.total
+                row.plain = row.plain and item.plain
+            elif type(item) not in PLAIN_TYPES:
+                row.plain = row.plain and is_kind(item, "value")
         return row
 
 
@@ -1027,8 +1060,12 @@ NUMPY_CODE = re.compile(
     r"(?:b1|[iu](?P<int>[1248])|f(?P<float>2|4|8|16)|c(?P<complex>8|16|32)|[Mm](?P<date>8))"
 )
 NUMPY_TEXT = re.compile(r"(?P<kind>[SU])(?P<length>\d{1,6})")
+ODD_NAME = "nhập tên lạ"
 TUPLE_DEPTH = 100
-NESTED_PICKLES = 4  # pickle nằm trong pickle
+TUPLE_TOTAL = 30_000_000  # phần tử của một tuple, mọi tầng cộng lại, kể cả những tầng dùng chung
+NESTED_PICKLES = 8  # pickle nằm trong pickle
+NESTED_COST = 50  # mỗi pickle như thế tính bằng chừng này lệnh
+PICKLE_NAMES = 10_000  # tên khác nhau trong một pickle
 LEGACY_START = 0x1950A86A20F9469CFC6C  # pickle đầu tiên của tệp torch dạng cũ
 
 
@@ -1043,6 +1080,7 @@ class Pickle:
     unclear: set[str] = field(default_factory=set)  # lớp lạ chỉ được dựng lại
     unchecked: set[str] = field(default_factory=set)  # loại tensor không kiểm tra được kích thước
     storages: dict[str, Storage] = field(default_factory=dict)
+    steps: int = 0  # lệnh đã đọc, kể cả trong các pickle bên trong
     faults: list[Bad] = field(default_factory=list)  # điều sai, chưa tới mức không đọc tiếp được
 
     def take(self, other: Pickle) -> None:
@@ -1066,10 +1104,10 @@ def is_empty(value: object) -> bool:
 def is_plain(value: object) -> bool:
     """Có phải số, chữ, byte, None, giá trị vô hại, hay bộ của những thứ này không."""
     if type(value) is Row:
-        return len(value) < 1000 and all(map(is_plain, value))
+        return value.plain  # tính sẵn: một tuple có thể chứa cùng một tuple rất nhiều lần
     if is_kind(value, "value"):
         return True
-    return value is None or type(value) in (bool, int, float, str, Raw, OldString)
+    return type(value) in PLAIN_TYPES
 
 
 def is_state(value: object) -> bool:
@@ -1084,8 +1122,8 @@ def is_state(value: object) -> bool:
 def look_up(value: object, key: str) -> Any:
     """Giá trị ứng với một khoá trong từ điển mà pickle dựng; None khi không có."""
     if type(value) is Thing and value.kind in MAPPINGS:
-        for own, found in value.items:
-            if own == key:
+        for own, found in reversed(value.items):  # khoá lặp: lần cuối thắng
+            if type(own) is str and own == key:
                 return found
     return None
 
@@ -1097,6 +1135,10 @@ class Stopped(Exception):
     """Mọi bộ đọc pickle đều dừng ở đây."""
 
 
+class RanOut(Stopped):
+    """Hết byte trước khi tới lệnh STOP."""
+
+
 class PickleReader:
     """Máy ngăn xếp của pickle, chạy trên giấy: đẩy, nhớ, nhập tên, gọi, mà không làm gì thật.
 
@@ -1106,17 +1148,20 @@ class PickleReader:
     """
 
     def __init__(
-        self, data: bytes, start: int, allowed: frozenset[str], joblib: bool = True, depth: int = 0
+        self, data: bytes, start: int, allowed: frozenset[str], mode: str = "joblib", depth: int = 0
     ) -> None:
         self.data = data
         self.place = start
         self.allowed = allowed
-        self.joblib = joblib  # bỏ qua byte của mảng như joblib, hay đọc tiếp như pickle thường
+        self.mode = mode  # gặp mảng của joblib thì đọc như joblib, "old joblib", hay "pickle"
         self.depth = depth
         self.found = Pickle()
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.steps = 0
+        self.limit = OPCODE_LIMIT
+        self.calls = 0  # lời gọi tới một thứ được nhập
+        self.outside = True  # có ai đưa dữ liệu ngoài cho lệnh PERSID không
         self.running = True
         self.wrapped = False  # có mảng của joblib
         self.frame = 0  # khung (FRAME) hiện tại hết ở byte nào
@@ -1126,23 +1171,33 @@ class PickleReader:
         data = self.data
         while self.running:
             if self.place >= len(data):
-                raise Stopped
+                raise RanOut
             begin = self.place
             handler = HANDLERS[data[begin]]
             self.place += 1
             self.steps += 1
             if handler is None:
                 raise Stopped
-            if self.steps > OPCODE_LIMIT:
-                raise Bad(
-                    "pickle-limit", f"pickle có quá {OPCODE_LIMIT} lệnh: không đọc tiếp", UNCLEAR
-                )
+            if self.steps > self.limit:
+                text = f"pickle có quá {self.limit} lệnh: không đọc tiếp"
+                raise Bad("pickle-limit", text, UNCLEAR)
             try:
                 handler(self)
             finally:
                 if begin < self.frame < self.place:  # kể cả khi lệnh này hỏng
                     self.refuse_frame()
         self.found.end = self.place
+        self.found.steps = self.steps
+
+    def inside(self, data: bytes, start: int) -> Pickle:
+        """Đọc một pickle nằm bên trong; những gì thấy ở đó cũng là của pickle này."""
+        if self.depth >= NESTED_PICKLES:
+            text = f"có quá {NESTED_PICKLES} tầng pickle lồng nhau: không đọc tiếp"
+            raise Bad("pickle-depth", text, UNCLEAR)
+        part = read_one(data, start, self.allowed, self.depth + 1)
+        self.found.take(part)
+        self.steps += part.steps + NESTED_COST
+        return part
 
     def refuse_frame(self) -> None:
         """Ranh giới khung đặt sai: bản C bỏ phần cuối khung, bản Python dừng, bản khác đọc tiếp."""
@@ -1155,7 +1210,7 @@ class PickleReader:
         """Chừng này byte kế tiếp; hết tệp thì không còn lệnh nào nữa."""
         end = self.place + length
         if length < 0 or end > len(self.data):
-            raise Stopped
+            raise RanOut
         content = self.data[self.place : end]
         self.place = end
         return content
@@ -1187,8 +1242,13 @@ class PickleReader:
 
     def fault(self, rule: str, text: str, level: str = BROKEN) -> None:
         """Ghi một điều sai rồi đọc tiếp: phía sau có thể còn điều nặng hơn."""
+        self.keep(Bad(rule, text, level))
+
+    def keep(self, error: Bad) -> None:
+        """Giữ lại một điều sai; quá nhiều thì hết lượt đọc sớm hơn."""
+        self.steps += 5
         if len(self.found.faults) < 10:
-            self.found.faults.append(Bad(rule, text, level))
+            self.found.faults.append(error)
 
     # Ngăn xếp
 
@@ -1452,8 +1512,10 @@ class PickleReader:
     def row(self, items: list[Any]) -> None:
         """Một tuple, không lồng sâu quá."""
         made = Row(items)
-        if made.depth > TUPLE_DEPTH:
-            raise Bad("pickle-depth", "pickle có tuple lồng quá sâu")
+        if made.depth > TUPLE_DEPTH or made.total > TUPLE_TOTAL:
+            self.fault("pickle-depth", "pickle có tuple lồng quá sâu, hay lặp lại nhau quá nhiều")
+            self.push(Thing("tuple"))
+            return
         self.push(made)
 
     def op_empty_tuple(self) -> None:
@@ -1502,6 +1564,8 @@ class PickleReader:
             key = items[place]
             if type(key) is not str or key.startswith("__"):
                 target.odd = True
+            if is_trap(key, items[place + 1]):
+                self.refuse("một hàm vào chỗ mà chính bộ đọc pickle sẽ gọi", "đặt")
             target.items.append((key, items[place + 1]))
 
     def op_append(self) -> None:
@@ -1541,8 +1605,14 @@ class PickleReader:
         self.found.names.add(full)
         if full in KNOWN:
             return full
-        if is_dangerous(module, name) or not shown.replace(".", "").isidentifier():
+        if len(self.found.names) > PICKLE_NAMES:
+            raise Bad(
+                "pickle-limit", f"pickle nhắc quá {PICKLE_NAMES} tên: không đọc tiếp", UNCLEAR
+            )
+        if is_dangerous(module, name):
             self.refuse(shown, "nhập")
+        elif not shown.replace(".", "").isidentifier():
+            self.refuse(shown, ODD_NAME)
         elif shown not in self.allowed:
             self.found.unclear.add(shown)
         return full
@@ -1565,6 +1635,7 @@ class PickleReader:
         name = self.pop()
         module = self.pop()
         if OldString in (type(module), type(name)):
+            self.steps += 5
             for one in readings(module):
                 for other in readings(name):
                     self.named(one, other)
@@ -1581,7 +1652,10 @@ class PickleReader:
         if type(function) is not Name or type(given) is not Row:
             self.refuse("một thứ chỉ biết lúc chạy", "gọi")
             return Thing("?")
+        self.calls += 1
         self.steps += len(given)
+        for part in given:  # danh sách cho trước được chép lại
+            self.steps += len(part.items) if type(part) is Thing else 0
         shown = function.replace(" ", ".")
         if function in BLANK_MAKERS:
             return self.blank(function, given)
@@ -1596,7 +1670,8 @@ class PickleReader:
         if shown in self.found.refused or not is_value_call(function, given, new):
             self.refuse(shown, "gọi")
             return Thing("?")
-        return Thing("value" if function in VALUE_CALLS else "object", list(given))
+        kind = "value" if function in VALUE_CALLS else "object"
+        return Thing("partial" if function == "functools partial" else kind, list(given))
 
     def blank(self, function: Name, given: Row) -> Any:
         """Vật rỗng mà copyreg dựng: (lớp, lớp gốc, giá trị gốc) hay (lớp, đối số …)."""
@@ -1614,7 +1689,7 @@ class PickleReader:
         """Vật mà một tên được phép dựng; None khi không giống lời gọi nào mà thư viện ghi."""
         if function in TRAINER:
             return settings_of(function, given, new)
-        if function == WRAPPER:
+        if function in JOBLIB_ARRAYS:
             return Thing("wrapper") if not given else None
         if function in OLD_TENSORS or function in VARIABLES:
             return old_tensor(given)
@@ -1627,14 +1702,18 @@ class PickleReader:
 
     def nested(self, given: Row) -> Any:
         """Storage trong một chuỗi byte, như pickle.dump ghi một tensor: lại là một tệp torch."""
-        if len(given) != 1 or type(given[0]) is not Raw or self.depth >= NESTED_PICKLES:
+        if len(given) != 1 or type(given[0]) is not Raw:
             return None
         content = given[0].content
         value = None
         end = 0
         for number in range(5):
-            part = read_one(content, end, self.allowed, self.depth + 1)
-            self.found.take(part)
+            try:
+                part = self.inside(content, end)
+            except Bad as error:
+                if error.level == DANGER:
+                    raise
+                return None  # không phải dạng cũ: torch sẽ mở nó theo cách khác
             end = part.end
             if number == 0 and part.value != LEGACY_START:
                 return None
@@ -1696,6 +1775,8 @@ class PickleReader:
     def op_persid(self) -> None:
         """PERSID: dữ liệu ngoài, theo cách không phải của torch."""
         self.line()
+        if not self.outside:
+            raise Stopped
         self.fault("pickle-outside", "pickle trỏ tới dữ liệu ngoài theo cách lạ", UNCLEAR)
         self.push(Thing("?"))
 
@@ -1705,7 +1786,7 @@ class PickleReader:
         try:
             self.push(storage_of(told, self.found))
         except Bad as error:
-            self.found.faults.append(error)
+            self.keep(error)
             self.push(Thing("?"))
 
     def op_buffer(self) -> None:
@@ -1747,7 +1828,7 @@ class PickleReader:
         try:
             return tensor_of(given)
         except Bad as error:
-            self.found.faults.append(error)
+            self.keep(error)
             return Thing("tensor")
 
     def skip_array(self, state: Any) -> None:
@@ -1755,20 +1836,20 @@ class PickleReader:
         self.wrapped = True
         if self.frame == self.place:  # joblib đóng khung trước khi ghi byte của mảng
             self.frame = 0
+        self.steps += len(state.items) if type(state) is Thing else 0
         shape = look_up(state, "shape")
         kind = look_up(state, "dtype")
         if type(shape) is not Row or not all(map(is_count, shape)) or type(kind) is not NumpyType:
             self.refuse("joblib.numpy_pickle.NumpyArrayWrapper theo cách lạ", "dựng")
             return
         self.top().items += [shape, kind]
-        if not self.joblib:
+        if self.mode == "pickle":
             return
         if kind.objects:
-            inner = read_one(self.data, self.place, self.allowed, self.depth + 1)
-            self.found.take(inner)
-            self.place = inner.end
+            self.place = self.inside(self.data, self.place).end
             return
-        if look_up(state, "numpy_array_alignment_bytes") is not None:
+        aligned = look_up(state, "numpy_array_alignment_bytes") is not None
+        if aligned and self.mode == "joblib":  # joblib trước 1.3 không biết mục này
             self.take(self.number("<B"))
         self.take(math.prod(shape) * kind.size)
 
@@ -1785,14 +1866,27 @@ def is_value_call(function: Name, given: Row, new: bool) -> bool:
     if new and not given:
         return True
     if function in VALUE_CALLS:
+        return function == "functools partial" or not holds_function(function, given)
+    if function in OTHER_REBUILDERS:
         return True
     module, _, name = function.partition(" ")
     package = module.partition(".")[0]
-    if package == "torch" and name.startswith("_rebuild_"):
-        return True
     if package in STANDARD or package in ("torch", "numpy"):
         return False
-    return len(given) == 1 and is_plain(given) and name.endswith(ENUM_ENDS)
+    is_class = name.rpartition(".")[2][:1].isupper()
+    return len(given) == 1 and is_plain(given) and is_class and name.endswith(ENUM_ENDS)
+
+
+def holds_function(function: Name, given: Row) -> bool:
+    """Có đối số nào là hàm hay lớp của nơi khác không: hàm dựng có thể gọi nó."""
+    home = function.partition(" ")[0].split(".")[:2]
+    for part in given:
+        if is_kind(part, "partial"):
+            return True
+        if type(part) is Name and part not in KNOWN:
+            if part.partition(" ")[0].split(".")[:2] != home:
+                return True
+    return False
 
 
 def settings_of(function: Name, given: Row, new: bool) -> Any:
@@ -1851,9 +1945,10 @@ def ordinary(function: Name, name: str, given: Row) -> Any:
         honest = not given and (function in FACTORIES or name == "object")
     if not honest:
         return None
-    if listed:
-        return Thing(name, contents_for(name, given[0]))
-    return Thing(name)
+    if not listed:
+        return Thing(name)
+    made = Thing(name, contents_for(name, given[0]))
+    return None if holds_trap(made) else made
 
 
 def contents_for(name: str, source: Thing) -> list[Any]:
@@ -1866,6 +1961,13 @@ def contents_for(name: str, source: Thing) -> list[Any]:
         if type(parts) in (list, Row) and len(parts) == 2:
             pairs.append((parts[0], parts[1]))
     return pairs
+
+
+def holds_trap(thing: Thing) -> bool:
+    """Có cặp nào cài một hàm vào chỗ mà bộ đọc pickle sẽ gọi không."""
+    if thing.kind not in MAPPINGS:
+        return False
+    return any(is_trap(key, value) for key, value in thing.items)
 
 
 ARGUMENTS = {  # hàm → những bộ kiểu đối số mà thư viện ghi
@@ -1883,7 +1985,7 @@ def holds_values(name: str, given: Row) -> bool:
     if name == "deque" and len(given) > 2:
         return False
     for part in given:
-        is_factory = type(part) is Name and part in FACTORIES
+        is_factory = type(part) is Name and (part in FACTORIES or part not in KNOWN)
         if name == "defaultdict" and not (part is None or is_factory):
             return False
         if name == "deque" and not (is_plain(part) or is_kind(part, "list")):
@@ -1911,9 +2013,14 @@ def numpy_type(given: Row) -> NumpyType | None:
 
 def numpy_scalar(given: Row) -> Thing | None:
     """Một số của numpy: kiểu, rồi đúng chừng ấy byte."""
-    if len(given) != 2 or type(given[0]) is not NumpyType or type(given[1]) is not Raw:
+    if len(given) != 2 or type(given[0]) is not NumpyType:
         return None
-    if given[0].objects or len(given[1].content) != given[0].size:
+    content = given[1]
+    if type(content) is str:  # Python 2, mà mọi byte đều là ASCII
+        content = Raw(content.encode("utf-8", "surrogatepass"))
+    if given[0].objects or type(content) not in (Raw, OldString):
+        return None
+    if len(content.content) != given[0].size:
         return None
     return Thing("value")
 
@@ -1936,7 +2043,7 @@ def rebuild(name: str, given: Row, reader: PickleReader) -> Any:
     if kind in ("parameter", "parameter_with_state"):
         honest = len(given) in (3, 4) and type(given[0]) in (Tensor, Thing) and is_empty(given[2])
         return given[0] if honest and all(map(is_state, given[3:])) else None
-    if kind == "from_type_v2":
+    if kind in ("from_type", "from_type_v2"):
         return rebuild_subclass(given, reader)
     if kind == "meta_tensor_no_storage":
         return meta_tensor(given)
@@ -1990,8 +2097,10 @@ def tensor_of(given: Any) -> Tensor:
     return Tensor(name, tuple(shape), ("storage", storage.key, offset, tuple(shape), tuple(stride)))
 
 
-def storage_of(told: object, found: Pickle) -> Storage:
+def storage_of(told: object, found: Pickle) -> Storage | Name:
     """Storage mà một lời nhắc tới dữ liệu ngoài nói tới."""
+    if type(told) is Row and len(told) == 4 and told[0] == "module" and type(told[1]) is Name:
+        return told[1]  # cả mô hình, dạng cũ: lớp, kèm tên tệp và mã nguồn của nó
     if type(told) is not Row or len(told) not in (5, 6) or told[0] != "storage":
         raise Bad("pickle-storage", "pickle trỏ tới dữ liệu ngoài theo cách lạ")
     kind = told[1]
@@ -2008,6 +2117,16 @@ def storage_of(told: object, found: Pickle) -> Storage:
 
 
 HIJACKS = {"__class__", "__setstate__", "__reduce__", "__reduce_ex__", "__call__", "__getattr__"}
+FILLERS = {"append", "extend", "add"}  # bộ đọc pickle gọi chúng khi thêm phần tử
+
+
+def is_trap(key: Any, value: Any) -> bool:
+    """Cặp này, thành thuộc tính của một vật, có khiến bộ đọc pickle gọi một hàm được cài không."""
+    if type(value) is not Name and not is_kind(value, "object", "value", "allowed", "partial", "?"):
+        return False
+    if type(key) is str:
+        return key in HIJACKS or key in FILLERS
+    return type(key) is OldString or is_kind(key, "value")  # như numpy.str_: cũng là chữ
 
 
 def may_build(target: object, state: object) -> bool:
@@ -2018,7 +2137,7 @@ def may_build(target: object, state: object) -> bool:
         return is_numpy_state(target, state)
     if is_kind(target, "ndarray"):
         return is_array_state(state)
-    if is_kind(target, "object", "value", "allowed"):
+    if is_kind(target, "object", "value", "allowed", "partial"):
         return not sets_special_name(state)
     return is_kind(target, "?")  # đã bị từ chối rồi
 
@@ -2027,12 +2146,12 @@ def sets_special_name(state: object) -> bool:
     """Trạng thái này có thay những tên mà chính bộ đọc pickle sẽ gọi không."""
     parts = state if type(state) is Row else (state,)
     for part in parts:
-        if not is_kind(part, "dict", "OrderedDict"):
+        if not is_kind(part, *MAPPINGS):
             continue
-        for key, _ in part.items:
-            if type(key) is not str and type(key) is not int:
+        for key, value in part.items:
+            if type(key) is str and key in HIJACKS:
                 return True
-            if key in HIJACKS:
+            if is_trap(key, value):
                 return True
     return False
 
@@ -2144,41 +2263,47 @@ def refusal(found: Pickle) -> str:
     return f"pickle {', '.join(told[:5])}{more}: mở tệp là mã lạ có thể chạy"
 
 
-def read_one(
-    data: bytes, start: int, allowed: frozenset[str], depth: int = 0, joblib: bool = True
-) -> Pickle:
-    """Đọc một pickle; Bad khi nó dừng giữa chừng, và khi đó nói điều nặng nhất đã thấy."""
-    reader = PickleReader(data, start, allowed, joblib, depth)
-    found = reader.found
+def attempt(reader: PickleReader) -> Bad | None:
+    """Đọc hết một pickle; trả lý do khi nó dừng giữa chừng."""
     try:
         reader.read()
-    except (Stopped, struct.error, OverflowError, ValueError) as error:
-        if found.refused:
-            raise Bad("pickle-call", refusal(found), DANGER) from error
-        if len(data) >= PICKLE_LIMIT and reader.place >= len(data) - 16:
+    except RanOut:
+        if len(reader.data) >= PICKLE_LIMIT:
             text = f"pickle dài quá giới hạn {mib(PICKLE_LIMIT)}: không soi hết được"
-            raise Bad("pickle-limit", text, UNCLEAR) from error
-        raise Bad("pickle-cut", "pickle bị cắt hay hỏng: không đọc được trọn các lệnh") from error
+            return Bad("pickle-limit", text, UNCLEAR)
+        return Bad("pickle-cut", "pickle bị cắt: hết tệp mà chưa hết lệnh")
+    except (Stopped, struct.error, OverflowError, ValueError):
+        return Bad("pickle-cut", "pickle bị cắt hay hỏng: không đọc được trọn các lệnh")
     except Bad as error:
+        return error
+    return None
+
+
+def read_one(data: bytes, start: int, allowed: frozenset[str], depth: int = 0) -> Pickle:
+    """Đọc một pickle; Bad khi nó dừng giữa chừng hay có điều sai, và khi đó nói điều nặng nhất."""
+    reader = PickleReader(data, start, allowed, "joblib", depth)
+    found = reader.found
+    stopped = attempt(reader)
+    if reader.wrapped:
+        for mode in ("pickle", "old joblib"):
+            look_again(PickleReader(data, start, allowed, mode, depth), found)
+    if stopped is not None:
         if found.refused:
-            raise Bad("pickle-call", refusal(found), DANGER) from error
-        raise
-    if reader.wrapped and joblib:
-        look_again(data, start, allowed, depth, found)
+            raise Bad("pickle-call", refusal(found), DANGER) from stopped
+        raise stopped
     if found.faults and not found.refused:
-        raise found.faults[0]
+        raise min(found.faults, key=lambda fault: LEVELS.index(fault.level))
     return found
 
 
-def look_again(data: bytes, start: int, allowed: frozenset[str], depth: int, found: Pickle) -> None:
-    """Pickle thường không bỏ qua byte của mảng joblib: đọc lại như nó, xem có lời gọi nào ẩn."""
-    reader = PickleReader(data, start, allowed, joblib=False, depth=depth)
-    with contextlib.suppress(Stopped, struct.error, OverflowError, ValueError, Bad):
-        reader.read()
-    called = {name: how for name, how in reader.found.refused.items() if how == "gọi"}
-    found.refused |= called
-    if called:
-        found.names |= reader.found.names
+def look_again(reader: PickleReader, found: Pickle) -> None:
+    """Chỉ joblib bỏ qua byte của mảng, bản cũ lại bỏ qua ít hơn: đọc như bộ đọc khác, tìm lời gọi."""
+    attempt(reader)
+    names = {name.replace(" ", ".") for name in reader.found.names}
+    for name, how in reader.found.refused.items():
+        if how == "gọi" and name.partition(" ")[0] in names:
+            found.refused[name] = how
+            found.names |= reader.found.names
 
 
 def read_pickle(data: bytes, start: int = 0, allowed: frozenset[str] = frozenset()) -> Pickle:
@@ -2247,8 +2372,17 @@ def array_of(part: Any) -> Tensor | None:
     return None if kind.objects else Tensor(kind.code, tuple(shape), ("array",))
 
 
+PATH_LIMIT = 1000  # ký tự trong đường đi tới một tensor
+
+
+def is_short(key: Any) -> bool:
+    """Khoá này có viết ra được thành vài chữ không."""
+    return type(key) in (str, bool, float) or (type(key) is int and abs(key) < 1 << 64)
+
+
 def parts_of(path: str, part: Any) -> list[tuple[str, Any]]:
     """Những phần của một danh sách, từ điển, tuple hay vật, mỗi phần với đường đi của nó."""
+    path = path if len(path) < PATH_LIMIT else f"…{path[-100:]}"
     before = f"{path}." if path else ""
     if type(part) is Row and len(part) == 2 and type(part[0]) is str and type(part[1]) is Tensor:
         return [(part[0] if not path.rpartition(".")[0] else before + part[0], part[1])]
@@ -2262,7 +2396,8 @@ def parts_of(path: str, part: Any) -> list[tuple[str, Any]]:
         if single:
             found.append((path, item))
         elif mapping or pair:
-            found.append((f"{before}{show(item[0])}", item[1]))
+            key = show(item[0]) if is_short(item[0]) else f"{place}"
+            found.append((f"{before}{key}", item[1]))
         else:
             found.append((f"{before}{place}", item))
     if part.state is not None:
@@ -2392,6 +2527,7 @@ def window_of(stream: BinaryIO, begin: int, end: int) -> BinaryIO:
 
 
 NEVER = 1 << 62
+PACKED_HEAD = 13  # byte đủ để nhận ra dạng nén
 PACKED_PIECE = 1 << 16  # đọc dữ liệu nén từng khúc này
 SLOW_PIECE = 256
 
@@ -2416,10 +2552,10 @@ def new_zip_lzma(head: bytes) -> Any:
     if len(head) < 9:
         raise Bad("compressed-cut", "dữ liệu nén bị cắt giữa chừng")
     coding, memory = struct.unpack("<4xBI", head)
-    if memory > MEMORY_LIMIT or coding >= 225:
-        text = f"dữ liệu nén cần hơn {mib(MEMORY_LIMIT)} bộ nhớ: không soi được bên trong"
-        raise Bad("not-inspected", text, UNCLEAR)
-    options = {"id": lzma.FILTER_LZMA1, "dict_size": max(memory, 4096)}
+    if coding >= 225:
+        raise Bad("compressed-broken", "dữ liệu nén hỏng: tham số LZMA sai")
+    memory = min(max(memory, 4096), MEMBER_LIMIT)  # đủ cho phần được giữ lại
+    options = {"id": lzma.FILTER_LZMA1, "dict_size": memory}
     options["lc"] = coding % 9
     options["lp"] = coding // 9 % 5
     options["pb"] = coding // 45
@@ -2475,16 +2611,15 @@ class Unpacked:
 
     def next_stream(self) -> bool:
         """Nhiều luồng nén nối nhau đọc như một; False khi không còn luồng nào."""
-        magic = MAGIC.get(self.form)
-        if magic is None:
+        if self.form not in MAGIC:
             return False
         rest = self.unpacker.unused_data.lstrip(b"\0")  # gzip và xz cho phép đệm byte 0
-        while len(rest) < len(magic):
+        while len(rest) < PACKED_HEAD:
             piece = self.more()
             if not piece:
-                return False
+                break
             rest = (rest + piece).lstrip(b"\0")
-        if not rest.startswith(magic):
+        if packed_form(rest) != self.form:
             return False
         self.packed = rest
         self.unpacker = new_unpacker(self.form, self.stream)
@@ -2495,7 +2630,7 @@ MAGIC = {
     "gzip": b"\x1f\x8b",
     "bz2": b"BZh",
     "xz": b"\xfd7zXZ\0",
-    "lzma": b"]\0\0",
+    "lzma": b"]\0",  # mở đầu thường gặp; các mở đầu khác thì xem is_lzma
 }
 UNREADABLE = {  # dạng nén mà thư viện chuẩn không mở được
     b"7z\xbc\xaf\x27\x1c": "7z",
@@ -2544,17 +2679,18 @@ PROGRAMS = {  # tệp mã: chạy được, hay được nạp như mã
 PACKED_PROGRAMS = {".jar", ".whl", ".egg"}
 PROGRAM_TEXT = "một tệp mã: công cụ không đọc nó; đừng cho chương trình nào chạy nó khi chưa tự đọc"
 PAGES_THEMSELVES = {".html", ".htm", ".xml", ".svg", ".xhtml", ".mathml"}
+FIRST_LOOK = 64 << 10  # byte đọc thử trước; phần lớn tệp không phải pickle dừng ngay ở đó
 LEGACY_MEMBERS = {"storages", "tensors", "pickle"}  # tệp tar của torch 0.1
-KERAS_LAMBDA = re.compile(rb'\\*"class_name\\*"\s*:\s*\\*"(?:Lambda|__lambda__)\\*"')
+KERAS_LAMBDA = re.compile(
+    rb'"class_name\\{0,9}"\s{0,9}:\s{0,9}\\{0,9}"(?:Lambda|__lambda__)\\{0,9}"'
+)
+ESCAPED = re.compile(rb"\\{1,9}u00([2-7][0-9a-fA-F])")  # một chữ cái viết kiểu JSON
 HDF5 = b"\x89HDF\r\n\x1a\n"
 NUMPY_MAGIC = b"\x93NUMPY"
 
 
 # --- Có phải pickle không: đi qua các lệnh mà không dựng gì
 
-IDENTIFIER = re.compile(r"[^\W\d][\w.\-]*")
-MEMORY = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET"}
-CALLS = {"REDUCE", "BUILD", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX"}
 HIDDEN_IMPORT = re.compile(
     rb"(?:[ci]|\x8c.)(?:posix|nt|os|sys|subprocess|builtins|__builtin__|runpy|pty|shutil|socket"
     rb"|importlib|webbrowser|ctypes|operator|functools|pickle)[\n\x94\x8cq0]",
@@ -2562,209 +2698,62 @@ HIDDEN_IMPORT = re.compile(
 )
 
 
-class Broken(Exception):
-    """Bộ đọc pickle thật cũng dừng ở đây."""
-
-
-class Operation(NamedTuple):
-    """Một lệnh pickle: đối số dài mấy byte, lấy và đặt bao nhiêu thứ trên ngăn xếp."""
-
-    name: str
-    length: int  # âm: theo cách ghi của pickletools
-    marked: bool  # lấy mọi thứ tới mark
-    taken: int  # rồi lấy thêm chừng này
-    made: int
-    plain: bool  # chỉ đặt thêm một thứ, không có đối số
-
-
-def operations() -> dict[bytes, Operation]:
-    """Bảng các lệnh pickle, theo byte của lệnh."""
-    found = {}
-    for operation in pickletools.opcodes:
-        before = [slot.name for slot in operation.stack_before]
-        marked = "mark" in before
-        taken = before.index("mark") if marked else len(before)
-        length = operation.arg.n if operation.arg else 0
-        made = len(operation.stack_after)
-        code = operation.code.encode("latin-1")
-        plain = operation.name in ("NONE", "NEWTRUE", "NEWFALSE") or "EMPTY" in operation.name
-        found[code] = Operation(operation.name, length, marked, taken, made, plain)
-    return found
-
-
-OPERATIONS = operations()
-LENGTHS = {  # độ dài đứng trước một chuỗi: bao nhiêu byte
-    pickletools.TAKEN_FROM_ARGUMENT1: 1,
-    pickletools.TAKEN_FROM_ARGUMENT4: 4,
-    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
-    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
-}
-MARKED = "("  # chỗ đánh dấu trên ngăn xếp
-SOMETHING = ""  # một thứ không cần biết
-
-
 class Steps:
-    """Đi qua các lệnh pickle như bộ đọc thật, không dựng gì: có gọi gì không, có tới STOP không."""
+    """Đọc thử như pickle từ một byte của nguồn: có làm gì không, có tới STOP không."""
 
     def __init__(self, source: Source, begin: int = 0) -> None:
-        self.stream = source.stream
-        self.size = source.size
-        self.budget = source.budget
         self.end = begin
-        self.stack: list[str] = []  # MARKED, một chuỗi ngắn, hay SOMETHING
-        self.memo: dict[int, str] = {}
         self.taken = 0  # lệnh đã qua
-        self.names: list[tuple[str, str]] = []
-        self.called = False  # đã gọi một thứ được nhập
-        self.stopped = False
+        self.stopped = False  # đã tới lệnh STOP
         self.endless = False  # quá giới hạn, chưa biết hết
-        self.walk()
+        self.called = False  # gọi hay sửa một thứ được nhập
+        self.dangerous = ""  # tên đầu tiên chạy được mã tuỳ ý
+        for length in (FIRST_LOOK, PICKLE_LIMIT):
+            data = source.read(begin, length)
+            whole = begin + len(data) >= source.size
+            if self.read(data, begin, source.budget) or whole:
+                return
+        self.endless = True
 
-    def walk(self) -> None:
-        """Từng lệnh, tới STOP, tới chỗ hỏng, hay tới giới hạn."""
-        if self.end >= self.size:
-            return
-        self.stream.seek(self.end)
+    def read(self, data: bytes, begin: int, budget: Budget) -> bool:
+        """Đọc thử; sai khi hết byte mà chưa biết."""
+        reader = PickleReader(data, 0, frozenset())
+        reader.limit = budget.steps
+        reader.outside = False  # «PK», mở đầu của ZIP, cũng là lệnh PERSID: pickle.load dừng ở đó
+        known = True
+        frame = False
         try:
-            while not self.stopped and not self.endless:
-                self.step()
-                self.taken += 1
-                self.endless = self.taken >= self.budget.steps
-        except (Broken, ValueError, OverflowError):
-            return
-        finally:
-            self.end = self.stream.tell()
-            self.budget.steps -= min(self.taken, self.budget.steps - 1)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                reader.read()
+        except RanOut:
+            known = False
+        except Bad as error:
+            self.endless = error.rule == "pickle-limit"
+            frame = error.rule == "pickle-frame"
+        except (Stopped, struct.error, OverflowError, ValueError):
+            pass
+        self.stopped = not reader.running
+        self.end = begin + reader.place
+        self.taken = max(0, reader.steps - (not self.stopped))
+        budget.steps -= min(self.taken, budget.steps - 1)
+        self.note(reader, frame)
+        return known
 
-    def step(self) -> None:
-        """Một lệnh."""
-        operation = OPERATIONS.get(self.stream.read(1))
-        if operation is None or operation.name == "PERSID":  # không bộ đọc nào nhận PERSID
-            raise Broken
-        if operation.plain:
-            self.stack.append(SOMETHING)
-            return
-        name = operation.name
-        given = self.argument(operation)
-        if name in ("INT", "LONG") and not re.search(rb"\d", given):
-            raise Broken
-        if name in ("GLOBAL", "INST"):
-            self.import_name(given, self.line())
-        elif name == "STACK_GLOBAL":
-            self.import_strings(self.top(2), self.top(1))
-        elif name in ("EXT1", "EXT2", "EXT4"):
-            self.names.append(("copyreg", name))
-        if name in MEMORY:
-            self.remember(name, given)
-        else:
-            self.exchange(operation, given)
-        if name in CALLS and self.names:
-            self.called = True
-        self.stopped = name == "STOP"
-
-    def line(self) -> bytes:
-        """Một dòng: pickle dạng chữ viết đối số như thế."""
-        text = self.stream.readline(LINE_LIMIT)
-        if not text.endswith(b"\n"):
-            self.endless = len(text) == LINE_LIMIT
-            raise Broken
-        return text[:-1]
-
-    def argument(self, operation: Operation) -> bytes:
-        """Đối số của một lệnh; chuỗi dài thì nhảy qua."""
-        length = operation.length
-        if length == pickletools.UP_TO_NEWLINE:
-            return self.line()
-        if length < 0:
-            signed = length == pickletools.TAKEN_FROM_ARGUMENT4
-            length = int.from_bytes(self.exactly(LENGTHS[length]), "little", signed=signed)
-        if length <= 256:
-            return self.exactly(length)
-        place = self.stream.tell() + length
-        if place > self.size:
-            raise Broken
-        self.stream.seek(place)
-        return b""
-
-    def exactly(self, length: int) -> bytes:
-        """Đúng chừng này byte."""
-        piece = self.stream.read(max(0, length))
-        if len(piece) != length:
-            raise Broken
-        return piece
-
-    def import_name(self, module: bytes, name: bytes) -> None:
-        """Một tên được nhập; không giống tên thì bộ đọc thật dừng."""
-        words = (module.decode("utf-8", "replace"), name.decode("utf-8", "replace"))
-        if not all(IDENTIFIER.fullmatch(word) for word in words):
-            raise Broken
-        self.names.append(words)
-
-    def import_strings(self, module: str, name: str) -> None:
-        """Một tên được nhập, ghép từ hai chuỗi trên ngăn xếp; chuỗi chỉ biết lúc chạy cũng được."""
-        self.names.append((module or "?", name or "?"))
-
-    def remember(self, name: str, given: bytes) -> None:
-        """Ghi vào bảng nhớ, hay lấy từ đó ra."""
-        if name == "MEMOIZE":
-            key = len(self.memo)
-        elif name in ("PUT", "GET"):
-            key = int(given.partition(b"\0")[0])  # bản C dừng ở byte 0
-        else:
-            key = int.from_bytes(given, "little")
-        if "GET" not in name:
-            self.memo[key] = self.top(1)
-        elif key in self.memo:
-            self.stack.append(self.memo[key])
-        else:
-            raise Broken
-
-    def top(self, depth: int) -> str:
-        """Thứ đứng thứ `depth` từ trên ngăn xếp; không có thì bộ đọc thật cũng dừng."""
-        if len(self.stack) < depth or MARKED in self.stack[-depth:]:
-            raise Broken
-        return self.stack[-depth]
-
-    def exchange(self, operation: Operation, given: bytes) -> None:
-        """Bỏ những thứ mà lệnh lấy khỏi ngăn xếp, đặt thứ mà nó dựng."""
-        name = operation.name
-        if name == "MARK":
-            self.stack.append(MARKED)
-            return
-        if name == "POP" and self.stack:  # được bỏ cả một chỗ đánh dấu
-            self.stack.pop()
-            return
-        if operation.marked:
-            self.drop_to_mark()
-        if operation.taken:
-            self.top(operation.taken)
-            del self.stack[-operation.taken :]
-        text = SOMETHING
-        if "UNICODE" in name or "STRING" in name:
-            text = given.decode("utf-8", "replace").strip("'\"")
-            text = SOMETHING if text == MARKED else text
-        self.stack += [text] * operation.made
-
-    def drop_to_mark(self) -> None:
-        """Bỏ mọi thứ tới chỗ đánh dấu gần nhất, và chính nó."""
-        while self.stack and self.stack[-1] != MARKED:
-            self.stack.pop()
-        if not self.stack:
-            raise Broken
-        self.stack.pop()
+    def note(self, reader: PickleReader, frame: bool) -> None:
+        """Ghi lại điều mà đoạn vừa đọc làm."""
+        refused = reader.found.refused
+        for module, _, name in (full.partition(" ") for full in sorted(reader.found.names)):
+            if is_dangerous(module, name) and not self.dangerous:
+                self.dangerous = f"{module}.{name}"
+        touched = bool(refused.keys()) and bool(set(refused.values()) - {"nhập", ODD_NAME, "đòi"})
+        imported = bool(reader.found.names) or "nhập" in refused.values()
+        self.called = frame or reader.calls > 0 or (imported and touched)
 
     @property
     def acts(self) -> bool:
         """Gọi một thứ được nhập, hay chỉ nhập mà đó là thứ nguy hiểm."""
         return self.called or (self.stopped and bool(self.dangerous))
-
-    @property
-    def dangerous(self) -> str:
-        """Tên đầu tiên chạy được mã tuỳ ý; rỗng khi không có."""
-        for module, name in self.names:
-            if is_dangerous(module, name):
-                return f"{module}.{name}"
-        return ""
 
 
 # --- ZIP: mục lục, và từng mục. Tự đọc, để chấm được pickle cả khi CRC hay mục lục sai
@@ -3023,12 +3012,14 @@ def found_entries(source: Source) -> list[Entry]:
 def directory_entries(source: Source) -> list[Entry]:
     """Các mục theo mọi chỗ mà mục lục có thể nằm."""
     entries = {}
+    left = ENTRY_LIMIT
     for ending in loose_endings(source):
         directory = source.read(ending.begin + ending.shift, DIRECTORY_LIMIT)
         directory += bytes(3 << 16)  # zipfile bỏ qua việc mục cuối bị cụt
         place = 0
         try:
-            while place < len(directory) and len(entries) < ENTRY_LIMIT:
+            while place < len(directory) and left:
+                left -= 1
                 entry, place = directory_entry(directory, place, ending.shift)
                 entries[entry.begin, entry.packed, entry.method] = entry
         except Bad:
@@ -3207,7 +3198,7 @@ class TorchZip:
         """Tên không trỏ ra ngoài, không trùng nhau."""
         seen = set()
         for entry in self.entries:
-            check_entry_name(entry)
+            check_entry_name(entry.name)
             if entry.name.casefold() in seen:
                 text = "ZIP có hai mục cùng tên: mỗi chương trình đọc một mục"
                 raise Bad("zip-duplicate", text, DANGER)
@@ -3332,9 +3323,13 @@ def check_torch_zip(
     archive.judge_pickles()
     if source.cut:
         raise unread(source)
-    archive.check_names()
-    archive.check_tiles(ending)
-    archive.check_members()
+    try:
+        archive.check_names()
+        archive.check_tiles(ending)
+        archive.check_members()
+    except Bad:
+        check_remains(source, report)  # chương trình khác có thể đọc ra nội dung khác
+        raise
     archive.check_marks()
     if archive.is_script:
         tell_script(source, report)
@@ -3360,7 +3355,7 @@ def tell_script(source: Source, report: Report) -> None:
 def script_names(data: bytes) -> frozenset[str]:
     """Những lớp mà TorchScript tự định nghĩa: chúng nằm trong chính tệp, không phải mã Python."""
     names = set(SCRIPT_NAMES)
-    for module, name in re.findall(rb"c(__torch__[\w.]*)\n(\w+)\n", data):
+    for module, name in re.findall(rb"c(__torch__[\w.]{0,300})\n(\w{1,300})\n", data):
         names.add(f"{module.decode()}.{name.decode()}")
     return frozenset(names)
 
@@ -3388,12 +3383,19 @@ def storage_size(storage: Any) -> int:
     return storage.count * ITEM_SIZE[storage.kind]
 
 
-def check_entry_name(entry: Entry) -> None:
-    """Tên của một mục không được trỏ ra ngoài nơi mà ZIP được bung ra."""
-    parts = entry.name.replace("\\", "/").split("/")
-    outside = ".." in parts or not parts[0] or ":" in parts[0]
-    if outside or "\0" in entry.name:
-        raise Bad("zip-outside", f"ZIP có tên «{show(entry.name)}»: trỏ ra ngoài", DANGER)
+def check_entry_name(name: str) -> None:
+    """Tên của một mục không được trỏ ra ngoài nơi mà kho nén được bung ra."""
+    if leads_outside(name):
+        raise Bad("entry-outside", f"có mục tên «{show(name)}»: trỏ ra ngoài", DANGER)
+
+
+def leads_outside(name: str) -> bool:
+    """Tên này là đường dẫn tuyệt đối, có ổ đĩa, đi lên bằng «..», hay có byte 0."""
+    parts = name.replace("\\", "/").split("/")
+    return ".." in parts or not parts[0] or bool(DRIVE_NAME.match(name)) or "\0" in name
+
+
+DRIVE_NAME = re.compile(r"[A-Za-z]:")
 
 
 def check_plain_zip(source: Source, entries: list[Entry], report: Report) -> Weights | None:
@@ -3426,7 +3428,7 @@ def look_into(source: Source, entry: Entry, report: Report) -> Tensor | None:
     """Soi một mục của ZIP thường, rồi so CRC; trả mảng numpy nằm trong đó."""
     if entry.is_link:
         raise Bad("zip-link", "mục này là một liên kết: bung ra có thể chỉ tới tệp khác", UNCLEAR)
-    check_entry_name(entry)
+    check_entry_name(entry.name)
     inside = entry_source(source, entry)
     found = check_member(inside, source, report)
     crc = 0
@@ -3646,7 +3648,7 @@ def tell_unknown(source: Source, steps: Steps, report: Report) -> None:
 
 def check_foreign_bin(source: Source, steps: Steps, report: Report) -> None:
     """Một tệp .bin không phải pickle: của chương trình khác, hay là pickle mà ta không đọc được."""
-    if steps.taken:
+    if steps.taken or steps.endless:
         check_prefix(source, report)
         text = "tệp .bin mở đầu như pickle mà không đọc được: không soi được bên trong"
         raise Bad("not-inspected", text, UNCLEAR)
@@ -3674,7 +3676,7 @@ def check_prefix(source: Source, report: Report) -> None:
 
 NUMPY_HEADER = re.compile(
     r"\s*\{\s*'descr':\s*'(?P<descr>[^']*)',\s*'fortran_order':\s*(?:True|False),"
-    r"\s*'shape':\s*\((?P<shape>[\d, ]*)\),?\s*\}\s*"
+    r"\s*'shape':\s*\((?P<shape>[\dL, ]*)\),?\s*\}\s*"
 )
 NUMPY_KINDS = {
     "b1": "BOOL",
@@ -3702,7 +3704,10 @@ def check_npy(source: Source, report: Report) -> Weights:
     item = numpy_size(match["descr"]) if match else 0
     if match is None or not item:
         return check_objects(source, begin, header, report)
-    shape = tuple(int(side) for side in match["shape"].replace(",", " ").split())
+    sides = re.findall(r"\d+", match["shape"])
+    if any(len(side) > 18 for side in sides):
+        raise Bad("npy-size", "mảng lớn quá mức")
+    shape = tuple(map(int, sides))
     length = item
     for side in shape:
         length *= side
@@ -3816,10 +3821,7 @@ def look_into_tar(
 ) -> None:
     """Soi một mục của tar. `kept`: tar đọc một lượt, nên giữ nội dung trong bộ nhớ."""
     where = f"{source.where} › {show(member.name)}"
-    if (member.islnk() or member.issym()) and PICKLED.search(source.name.lower()):
-        report.add(
-            BROKEN, "tar-link", where, "mục này là một liên kết: torch không bao giờ ghi thế"
-        )
+    guard(report, where, lambda: check_tar_name(member))
     if not member.isreg():
         return
     opened: Any = archive.extractfile(member)
@@ -3832,6 +3834,25 @@ def look_into_tar(
         guard(report, where, lambda: check_legacy_member(inside, report))
     else:
         guard(report, where, lambda: check_member(inside, source, report))
+
+
+def check_tar_name(member: tarfile.TarInfo) -> None:
+    """Tên của một mục, và nơi mà một liên kết chỉ tới, phải nằm trong chỗ tar được bung ra."""
+    check_entry_name(member.name)
+    if not (member.islnk() or member.issym()):
+        return
+    if member.name in LEGACY_MEMBERS:
+        text = "liên kết ở chỗ của dữ liệu torch 0.1: torch.load đọc tệp mà nó chỉ tới"
+        raise Bad("tar-link", text, DANGER)
+    target = member.linkname
+    if member.issym():  # tính từ thư mục chứa liên kết
+        target = posixpath.join(posixpath.dirname(member.name), target)
+    if leads_outside(posixpath.normpath(target)):
+        text = f"liên kết tới «{show(member.linkname)}»: trỏ ra ngoài"
+        raise Bad("entry-outside", text, DANGER)
+    if ".." in member.linkname:
+        text = f"liên kết tới «{show(member.linkname)}»: bung ra rồi mới biết nó tới đâu"
+        raise Bad("tar-link", text, UNCLEAR)
 
 
 def check_legacy_member(source: Source, report: Report) -> None:
@@ -3853,10 +3874,12 @@ def read_legacy_member(source: Source, data: bytes, report: Report) -> None:
     """Lần lượt từng pickle, nhảy qua dữ liệu thô."""
     found = read_and_judge(source, data, 0, report)
     own = PurePosixPath(source.name).name
-    if own == "pickle" or type(found.value) is not int:
+    if own == "pickle":
         return
+    if not isinstance(found.value, int) or found.value > ROW_LIMIT:  # True cũng là 1
+        raise Bad("tar-members", "dạng tar của torch 0.1: số phần tử vô lý")
     place = found.end
-    for _ in range(min(found.value, ROW_LIMIT)):
+    for _ in range(found.value):
         found = read_and_judge(source, data, place, report)
         place = found.end + raw_length(source, own, found)
     if own == "storages":
@@ -3887,10 +3910,21 @@ def packed_form(head: bytes) -> str:
         return "zlib"
     if head.startswith(b"ZF0x"):  # joblib cũ: «ZF», độ dài, rồi zlib
         return "zfile"
-    return ""
+    return "lzma" if is_lzma(head) else ""
 
 
-def check_packed(source: Source, form: str, report: Report) -> bool:
+def is_lzma(head: bytes) -> bool:
+    """Phần đầu của một tệp .lzma: tham số, cỡ từ điển, độ dài; lzma.open chỉ đòi chừng đó."""
+    if len(head) < PACKED_HEAD or head[0] >= 225:
+        return False
+    memory = int.from_bytes(head[1:5], "little")
+    length = int.from_bytes(head[5:13], "little")
+    top = 1 << max(memory.bit_length() - 1, 0)
+    usual = memory in (0xFFFFFFFF, top, top + top // 2)
+    return usual and (length < 1 << 38 or length == (1 << 64) - 1)
+
+
+def check_compressed(source: Source, form: str, report: Report) -> bool:
     """Soi nội dung của một tệp nén; False khi hoá ra nó không phải tệp nén."""
     begin = 0
     if form == "zfile":
@@ -3903,9 +3937,9 @@ def check_packed(source: Source, form: str, report: Report) -> bool:
         return Unpacked(window, form, source.budget, slow)
 
     content, complaint = unpack_all(open_stream)
+    if not content and form in ("zlib", "lzma") and source.suffix not in PACKED_SUFFIXES:
+        return False
     if complaint is not None and not content:
-        if source.suffix not in PACKED_SUFFIXES and form in ("zlib", "lzma"):
-            return False
         raise complaint
     if len(content) >= MEMBER_LIMIT and is_tar(content[:512]):
         check_tar(source, report, open_stream(NEVER))
@@ -4030,7 +4064,7 @@ def check_content(source: Source, head: bytes, report: Report) -> Weights | None
         check_tar(source, report)
         return None
     form = packed_form(head)
-    if form and check_packed(source, form, report):
+    if form and check_compressed(source, form, report):
         return None
     if head.startswith(NUMPY_MAGIC):
         return check_npy(source, report)
@@ -4106,12 +4140,18 @@ def check_keras(source: Source, head: bytes, report: Report) -> None:
         return
     before = b""
     for piece in pieces(source, 0, hdf5_size(source, head)):
-        if KERAS_LAMBDA.search(before + piece):
+        text = ESCAPED.sub(plain_letter, before + piece)
+        if KERAS_LAMBDA.search(text):
             text = "có lớp Lambda của Keras: mở mô hình là chạy mã nằm trong lớp đó"
             report.recognised = True
             report.add(UNCLEAR, "keras-lambda", source.where, text)
             return
         before = piece[-200:]
+
+
+def plain_letter(match: re.Match[bytes]) -> bytes:
+    """Chữ cái mà một dãy «\\u00…» viết ra."""
+    return bytes([int(match[1], 16)])
 
 
 def hdf5_size(source: Source, head: bytes) -> int:
@@ -5920,10 +5960,19 @@ def check_model(
 ) -> None:
     """Đối chiếu các tensor của một thư mục với config.json của nó."""
     tell_model(config, where, report)
+    if config.get("architectures") and not isinstance(config.get("model_type"), str):
+        text = "không khai model_type: AutoModel không biết đây là kiến trúc nào"
+        report.add(WARNING, "config-value", where, text)
     reason = unfamiliar(config)
     report.complete[folder] = reason or "không đọc được tensor nào"
     if not tensors:
         return
+    if any(name.startswith("base_model.") and ".base_layer." in name for name in tensors):
+        text = (
+            "tên tensor là của mô hình đang gắn adapter (base_model.….base_layer): from_pretrained "
+        )
+        text += "không nhận ra; hãy merge_and_unload rồi lưu lại"
+        report.add(BROKEN, "model-wrapped", where, text)
     if all(name.startswith("base_model.") for name in tensors):
         report.complete[folder] = "chỉ có adapter, không có mô hình gốc"
         return
@@ -6160,9 +6209,12 @@ def check_roughly(
     config: dict[str, Any], tensors: dict[str, Tensor], where: str, report: Report
 ) -> None:
     """Vài điều thường đúng với mọi mô hình ngôn ngữ."""
+    check_wrapped(tensors, where, report)
     check_embedding(config, tensors, where, report)
     if config.get("quantization_config") or config.get("quantization"):
+        check_quantized(config, tensors, where, report)
         return  # tensor đã nén: tên và cỡ theo cách của từng kiểu nén
+    check_sizes_alike(tensors, where, report)
     stacks: dict[str, dict[int, set[str]]] = {}
     for name in tensors:
         found = LAYER.match(name)
@@ -6174,6 +6226,44 @@ def check_roughly(
     longest = max(stacks.values(), key=len)
     check_depth(config, longest, where, report)
     check_alike(longest, where, report)
+
+
+def check_wrapped(tensors: dict[str, Tensor], where: str, report: Report) -> None:
+    """Mọi tên mang tiền tố của một lớp bọc ngoài mô hình."""
+    for wrapper in WRAPPERS:
+        if all(name.startswith(wrapper) for name in tensors):
+            level = WARNING if wrapper == "module." else BROKEN  # «module» cũng là tên thường gặp
+            text = f"mọi tên tensor bắt đầu bằng «{wrapper}»: lưu từ một lớp bọc ngoài mô hình"
+            report.add(level, "model-wrapped", where, text)
+
+
+def check_quantized(
+    config: dict[str, Any], tensors: dict[str, Tensor], where: str, report: Report
+) -> None:
+    """GPTQ và AWQ lưu trọng số đã nén trong các tensor «qweight»."""
+    told = config.get("quantization_config")
+    method = told.get("quant_method") if isinstance(told, dict) else None
+    if method in ("gptq", "awq") and not any(name.endswith(".qweight") for name in tensors):
+        text = f"nói mô hình đã lượng tử hoá bằng {method} mà không tensor «qweight» nào có mặt"
+        report.add(WARNING, "config-value", where, text)
+
+
+def check_sizes_alike(tensors: dict[str, Tensor], where: str, report: Report) -> None:
+    """Đúng một tensor có cỡ khác mọi tensor cùng tên ở các lớp khác."""
+    groups: dict[tuple[str, str], dict[tuple[int, ...], list[str]]] = {}
+    for name, tensor in tensors.items():
+        found = LAYER.match(name)
+        if found:
+            sizes_seen = groups.setdefault((found[1], name[found.end() :]), {})
+            sizes_seen.setdefault(tensor.shape, []).append(name)
+    odd = []
+    for sizes_seen in groups.values():
+        few, *rest = sorted(sizes_seen.values(), key=len)
+        if len(few) == 1 and len(rest) == 1 and len(rest[0]) >= 3:
+            odd.append(few[0])
+    if len(odd) == 1:  # kiến trúc pha nhiều kiểu lớp thì khác ở nhiều tensor cùng lúc
+        text = f"«{show(odd[0])}» khác cỡ tensor cùng tên ở mọi lớp khác"
+        report.add(WARNING, "config-alike", where, text)
 
 
 def first_count(config: dict[str, Any], keys: tuple[str, ...]) -> int | None:
@@ -6283,6 +6373,17 @@ def is_apple_double(name: str, path: Path) -> bool:
         return stream.read(4) == APPLE_DOUBLE
 
 
+def check_litter(path: Path, name: str, report: Report) -> None:
+    """Tên của hệ điều hành không che được mã lạ: chỉ tìm điều nguy hiểm trong tệp đó."""
+    if not path.is_file() or path.is_symlink():
+        return
+    quiet = Report("")
+    guard(quiet, name, lambda: check_file(path, name, quiet))
+    for finding in quiet.findings:
+        if finding.level == DANGER:
+            report.add(*finding)
+
+
 def blobs_of(folder: Path) -> Path | None:
     """Nơi bộ nhớ đệm của Hub giữ nội dung cho `models--…/snapshots/<hash>/…`; None ở nơi khác."""
     parts = folder.parts
@@ -6336,6 +6437,7 @@ class Walk:
         litter = litter_of(name)
         if litter:
             self.report.skip(name, litter)
+            check_litter(self.root / name, name, self.report)
             return
         try:
             mode = entry.stat(follow_symlinks=False).st_mode
@@ -6370,6 +6472,7 @@ class Walk:
         if stat.S_ISREG(mode):
             if guard(self.report, name, lambda: is_apple_double(name, target)):
                 self.report.skip(name, "tệp phụ của macOS, không thuộc mô hình")
+                check_litter(target, name, self.report)
             else:
                 self.files[name] = target
         elif not stat.S_ISDIR(mode):
@@ -6407,6 +6510,7 @@ KEPT_JSON = word_set(
     "config.json adapter_config.json model_index.json modules.json router_config.json "
     "tokenizer_config.json special_tokens_map.json trainer_state.json"
 )
+TABLES = ("config.json", "adapter_config.json", "tokenizer_config.json", "generation_config.json")
 VOCABULARY_JSON = ("tokenizer.json", "vocab.json", "added_tokens.json")
 NEEDED_SUFFIXES = {".model", ".spm", ".jinja", ".codes", ".tiktoken", ".vocab"}
 NEEDED_NAMES = {"vocab.txt", "merges.txt", "dict.txt"}  # .txt khác thì rỗng cũng được
@@ -6415,6 +6519,7 @@ CODE_SUFFIXES = word_set(".py .pyc .pyd .so .dll .dylib .exe .sh .bat .ps1 .jar 
 FOREIGN = word_set(".onnx .gguf .h5 .msgpack .tflite .distcp .npz .keras .pb .ot .mlpackage")
 TRUSTED_LIBRARIES = ("transformers", "diffusers", "sentence_transformers", "peft", "torch", "timm")
 ERROR_KEYS = {"error", "errors", "message", "detail", "status", "statusCode"}
+UNFINISHED = {".tmp", ".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2"}
 KEY_LIMIT = 1_000  # tên mà một tệp cấu hình kể ra: mô-đun đích, mô-đun, phần của pipeline
 
 
@@ -6559,7 +6664,7 @@ def read_folder(folder: Folder, report: Report) -> None:
             guard(report, where, lambda path=path: check_placeholder(path))
         if suffix in CODE_SUFFIXES:
             guard(report, where, lambda path=path, where=where: check_code(path, where, report))
-        if name.startswith(".tmp") or suffix in (".tmp", ".incomplete"):
+        if name.startswith(".tmp") or suffix in UNFINISHED:
             text = "tệp tạm còn sót lại sau một lần lưu hay tải dở"
             report.add(NOTE, "temporary", where, text)
 
@@ -6608,6 +6713,10 @@ def read_library_json(path: Path) -> Any:
     content = read_json(path)
     if isinstance(content, dict) and content and content.keys() <= ERROR_KEYS:
         raise Bad("placeholder", "là lời báo lỗi của máy chủ, không phải tệp cần tải về")
+    if path.name in TABLES and not isinstance(content, dict):
+        raise Bad(
+            "json-value", "JSON này phải là một bảng {…} mà không phải: không thư viện nào đọc được"
+        )
     return content
 
 
@@ -7101,6 +7210,8 @@ LORA_TENSOR = re.compile(
     r"(?:\.[\w-]+)?(?:\.weight)?"
 )
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
+ADAPTER_PREFIX = "base_model.model."
+MATRIX = re.compile(r"\.lora_[AB]\.")
 PLAIN_NAME = re.compile(r"[\w.-]+")
 LAYER_NUMBER = re.compile(r"(?P<stack>.*?\.[^.]*)\.(?P<layer>\d{1,6})\.(?P<rest>.+)")
 MARKS = {  # kiểu adapter → một phần của tên mọi tensor mà nó học
@@ -7245,6 +7356,7 @@ def check_adapter_tensors(folder: Folder, adapter: Adapter, report: Report) -> N
     adapter.sort()
     report.complete[folder.name] = "adapter không nói mô hình gốc có mấy lớp"
     before = len(report.findings)
+    check_adapter_names(adapter, report)
     check_targets(adapter, report)
     check_saved_modules(adapter, report)
     check_prompt(adapter, report)
@@ -7257,6 +7369,22 @@ def check_adapter_tensors(folder: Folder, adapter: Adapter, report: Report) -> N
         if listed and adapter.plain and len(report.findings) == before:
             report.complete[folder.name] = ""
     check_learned(adapter, report)
+
+
+def check_adapter_names(adapter: Adapter, report: Report) -> None:
+    """PEFT bỏ qua tên mà nó không nhận ra: phần đó của adapter sẽ là số ngẫu nhiên."""
+    strange = []
+    for module in adapter.modules:
+        inside = module.removeprefix(ADAPTER_PREFIX)
+        if inside == module or inside.startswith((ADAPTER_PREFIX, "_orig_mod.", "module.")):
+            strange.append(module)
+    for name in adapter.weights.tensors:
+        if MATRIX.search(name) and not name.endswith((".weight", ".bias")):
+            strange.append(name)
+    if strange:
+        text = f"{len(strange)} tên mà PEFT không nhận ra, như «{show(min(strange))}»: "
+        text += f"tên phải bắt đầu bằng đúng một «{ADAPTER_PREFIX}», hết bằng «.weight»"
+        report.add(BROKEN, "adapter-names", adapter.where, text)
 
 
 def check_targets(adapter: Adapter, report: Report) -> None:
@@ -7729,6 +7857,9 @@ def is_distributed(folder: Folder) -> bool:
 def check_distributed(folder: Folder, report: Report) -> None:
     """Checkpoint phân tán: nói một câu, vì công cụ này không ghép các mảnh đó lại."""
     names = distributed_names(folder)
+    if any(name.endswith(".distcp") for name in names) and ".metadata" not in folder.files:
+        text = "thiếu .metadata, bảng chỉ tensor nào nằm ở đâu: không ghép lại được"
+        report.add(BROKEN, "part-missing", folder.at(".metadata"), text)
     above = folder.name.rstrip("/").rpartition("/")[2]
     if not names or DISTRIBUTED_FOLDER.fullmatch(above):
         return
@@ -7771,7 +7902,8 @@ def check_resume_files(folder: Folder, report: Report) -> None:
         report.add(NOTE, "model-only", where, text)
     elif absent:
         text = f"thiếu {', '.join(absent)}: không chạy tiếp đúng chỗ dừng được"
-        report.add(BROKEN, "part-missing", where, text)
+        level = WARNING if absent == ["rng_state.pth"] else BROKEN  # Trainer vẫn chạy tiếp
+        report.add(level, "part-missing", where, text)
 
 
 def check_rng_numbers(folder: Folder, report: Report) -> None:
@@ -8176,7 +8308,25 @@ def compare(told: dict[str, str], files: dict[str, Path], report: Report) -> Non
 def measure(path: Path) -> dict[str, Any]:
     """Dung lượng và SHA-256 của một tệp."""
     with open_regular(path) as stream:
+        if ends_in_hole(stream):
+            raise Bad(
+                "sparse-tail", "đuôi tệp là khoảng trống chưa từng được ghi: như tải dở để lại"
+            )
         return {"bytes": size_of(stream), "sha256": sha256(stream)}
+
+
+def ends_in_hole(stream: BinaryIO) -> bool:
+    """Cuối tệp có ít nhất 1 GiB mà ổ đĩa chưa hề ghi gì không; không biết được thì là không."""
+    start = size_of(stream) - (1 << 30)
+    if start < 0 or not hasattr(os, "SEEK_DATA"):
+        return False
+    try:
+        os.lseek(stream.fileno(), start, os.SEEK_DATA)
+    except OSError as error:
+        return error.errno == errno.ENXIO
+    finally:
+        stream.seek(0)
+    return False
 
 
 def measure_all(files: dict[str, Path], report: Report) -> None:
