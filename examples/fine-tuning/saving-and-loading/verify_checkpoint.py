@@ -239,6 +239,8 @@ class Report:
 
 def show(value: object) -> str:
     """Chữ in được và không quá dài."""
+    if type(value) is int and value.bit_length() > 1000:  # Python từ chối viết ra số quá dài
+        return "một số nguyên rất dài"
     return printable(str(value)[:200])
 
 
@@ -996,7 +998,7 @@ class OldString(NamedTuple):
 
     def readings(self) -> list[str]:
         """Mọi cách giải mã."""
-        found = [self.content.decode("latin-1")]
+        found = [self.content.decode("latin-1"), self.content.decode("ascii", "ignore")]
         with contextlib.suppress(UnicodeDecodeError):
             found.append(self.content.decode("utf-8"))
         return found
@@ -1406,8 +1408,7 @@ class PickleReader:
         if place < 0:
             raise Stopped
         if place > self.place:  # bộ đọc thật cấp phát chừng ấy ô nhớ
-            self.found.refused["bảng nhớ lớn quá mức"] = "đòi"
-            raise Stopped
+            self.refuse("bảng nhớ lớn quá mức", "đòi")
         self.memo[place] = self.top()
 
     def recall(self, place: int) -> None:
@@ -1606,9 +1607,8 @@ class PickleReader:
         if full in KNOWN:
             return full
         if len(self.found.names) > PICKLE_NAMES:
-            raise Bad(
-                "pickle-limit", f"pickle nhắc quá {PICKLE_NAMES} tên: không đọc tiếp", UNCLEAR
-            )
+            text = f"pickle nhắc quá {PICKLE_NAMES} tên: không đọc tiếp"
+            raise Bad("pickle-limit", text, UNCLEAR)
         if is_dangerous(module, name):
             self.refuse(shown, "nhập")
         elif not shown.replace(".", "").isidentifier():
@@ -1834,8 +1834,9 @@ class PickleReader:
     def skip_array(self, state: Any) -> None:
         """Sau lời mô tả một mảng của joblib là byte của mảng, nằm ngay giữa các lệnh."""
         self.wrapped = True
-        if self.frame == self.place:  # joblib đóng khung trước khi ghi byte của mảng
-            self.frame = 0
+        if self.frame > self.place and self.mode != "pickle":
+            self.refuse_frame()  # joblib đóng khung trước khi ghi byte của mảng
+        self.frame = 0
         self.steps += len(state.items) if type(state) is Thing else 0
         shape = look_up(state, "shape")
         kind = look_up(state, "dtype")
@@ -2297,13 +2298,13 @@ def read_one(data: bytes, start: int, allowed: frozenset[str], depth: int = 0) -
 
 
 def look_again(reader: PickleReader, found: Pickle) -> None:
-    """Chỉ joblib bỏ qua byte của mảng, bản cũ lại bỏ qua ít hơn: đọc như bộ đọc khác, tìm lời gọi."""
+    """Chỉ joblib bỏ qua byte của mảng, bản cũ bỏ qua ít hơn: đọc như bộ đọc khác, tìm lời gọi."""
     attempt(reader)
-    names = {name.replace(" ", ".") for name in reader.found.names}
+    found.names |= reader.found.names
     for name, how in reader.found.refused.items():
-        if how == "gọi" and name.partition(" ")[0] in names:
+        guessed = name.startswith("một ")  # byte của mảng tình cờ giống một lệnh
+        if how in ("gọi", "nhập") and not guessed:
             found.refused[name] = how
-            found.names |= reader.found.names
 
 
 def read_pickle(data: bytes, start: int = 0, allowed: frozenset[str] = frozenset()) -> Pickle:
@@ -8316,8 +8317,8 @@ def measure(path: Path) -> dict[str, Any]:
 
 
 def ends_in_hole(stream: BinaryIO) -> bool:
-    """Cuối tệp có ít nhất 1 GiB mà ổ đĩa chưa hề ghi gì không; không biết được thì là không."""
-    start = size_of(stream) - (1 << 30)
+    """Cuối tệp có ít nhất 256 MiB mà ổ đĩa chưa hề ghi gì không; không biết được thì là không."""
+    start = size_of(stream) - (1 << 28)
     if start < 0 or not hasattr(os, "SEEK_DATA"):
         return False
     try:
