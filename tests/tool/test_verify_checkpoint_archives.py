@@ -554,6 +554,24 @@ def test_text_is_never_an_alarm(tmp_path, many):
     every()
 
 
+TEXTS = [
+    "const util = require('util')\nconst fs = require('fs')\nconst { URL } = require('url')\n",
+    "character(len=12), dimension(5,7) :: s\nR = 1\n(tR.\n",
+    "import os; var = 'X'; enabled = os.environ.get(var)\n",
+    "Version 1\n.gitignore\n",
+    "cat\ndog\nRabbit\n",
+    "N.\n",
+    "(a)\n.",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("name", ["index.js", "merges.txt", "README", "x.f90", "config.json"])
+def test_these_texts_are_no_alarm(text, name, tmp_path):
+    report = look(put(tmp_path, name, text.encode()))
+    assert not report.levels & {tool.DANGER, tool.BROKEN}, report.findings
+
+
 def test_files_of_installed_packages_are_no_alarm(tmp_path):
     """Texts, pictures, programs: thousands of files that are no checkpoint."""
     root = Path(np.__file__).parents[1]

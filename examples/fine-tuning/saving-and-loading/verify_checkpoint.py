@@ -39,6 +39,13 @@ if sys.version_info < (3, 11):  # noqa: UP036  chính là để nói với Pytho
     sys.exit("Cần Python 3.11 trở lên; đây là Python " + sys.version.split()[0])
 
 
+from collections import Counter
+from collections.abc import Callable, Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, NamedTuple
 import argparse
 import ast
 import bz2
@@ -63,11 +70,6 @@ import traceback
 import unicodedata
 import warnings
 import zlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, NamedTuple
 
 VERSION = "2.0"
 
@@ -1946,6 +1948,8 @@ def ordinary(function: Name, name: str, given: Row) -> Any:
         honest = not given and (function in FACTORIES or name == "object")
     if not honest:
         return None
+    if name in ("bytes", "bytearray"):
+        return given[0] if given and type(given[0]) is Raw else Raw(b"")
     if not listed:
         return Thing(name)
     made = Thing(name, contents_for(name, given[0]))
@@ -2161,7 +2165,7 @@ def is_numpy_state(target: NumpyType, state: object) -> bool:
     """Trạng thái của một kiểu số: không kiểu con, không tên trường, không cờ nào."""
     if type(state) is not Row or len(state) not in (8, 9) or not is_plain(state):
         return False
-    flags = (63,) if target.objects else (0,)
+    flags = (63,) if target.objects else (0, 8)  # 8: chữ, ô trống được điền 0
     if state[2:5] != (None, None, None) or state[7] not in flags:
         return False
     return state[5] in (-1, target.size) and state[6] in (-1, 1, 4)
@@ -2401,7 +2405,7 @@ def parts_of(path: str, part: Any) -> list[tuple[str, Any]]:
             found.append((f"{before}{key}", item[1]))
         else:
             found.append((f"{before}{place}", item))
-    if part.state is not None:
+    if part.state is not None and part.kind != "old tensor":  # của nó thì đã nằm trong `items`
         found.append((path, part.state))
     return found
 
@@ -2471,7 +2475,10 @@ class Source:
         if begin < 0 or begin >= self.size:
             return b""
         self.stream.seek(begin)
-        return self.stream.read(min(length, self.size - begin))  # xin đúng chừng có, không hơn
+        try:
+            return self.stream.read(min(length, self.size - begin))  # xin đúng chừng có, không hơn
+        except tarfile.ReadError as error:  # mục của một tar bị cắt
+            raise Bad("tar-broken", "tar bị cắt: mục này không đủ dữ liệu") from error
 
     def steps(self, begin: int = 0) -> Steps:
         """Các lệnh pickle bắt đầu ở `begin`; chỉ đi qua một lần."""
@@ -2699,6 +2706,21 @@ HIDDEN_IMPORT = re.compile(
 )
 
 
+MODULE_NAME = re.compile(r"[^\W\d][\w.\-]*")
+
+
+class Trial(PickleReader):
+    """Đọc thử: gặp một mô-đun không thể có thật thì bộ đọc thật dừng ở đó."""
+
+    def import_lines(self) -> Any:
+        end = self.data.find(b"\n", self.place)
+        module = self.data[self.place : end].decode("utf-8", "replace")
+        name = super().import_lines()
+        if not MODULE_NAME.fullmatch(module):
+            raise Stopped
+        return name
+
+
 class Steps:
     """Đọc thử như pickle từ một byte của nguồn: có làm gì không, có tới STOP không."""
 
@@ -2718,7 +2740,7 @@ class Steps:
 
     def read(self, data: bytes, begin: int, budget: Budget) -> bool:
         """Đọc thử; sai khi hết byte mà chưa biết."""
-        reader = PickleReader(data, 0, frozenset())
+        reader = Trial(data, 0, frozenset())
         reader.limit = budget.steps
         reader.outside = False  # «PK», mở đầu của ZIP, cũng là lệnh PERSID: pickle.load dừng ở đó
         known = True
