@@ -691,7 +691,7 @@ def heaviest(report):
             if finding.level == level:
                 where = f"{finding.where}: " if finding.where else ""
                 return f"{level} {where}{finding.text}"
-    return "không có gì đáng nói"
+    return "–"
 
 
 def ask(places):
@@ -701,6 +701,7 @@ def ask(places):
         report = verify(str(place))
         said = heaviest(report)
         rows[key] = {"code": report.exit_code, "expected": expected, "said": said}
+        rows[key]["complete"] = bool(report.complete) and not any(report.complete.values())
         mark = " " if report.exit_code == expected else "≠"
         print(f"{report.exit_code} {mark} {label.replace('`', ''):<50} {said}")
     return rows
@@ -715,6 +716,9 @@ alarms = []
 for key, row in [*architectures.items(), *honest.items()]:
     if row["code"] != row["expected"]:
         alarms.append(key)
+codes = [row["code"] for row in honest.values()]
+complete = [key for key, row in architectures.items() if row["complete"]]
+warned = [key for key, row in honest.items() if row["said"].startswith("CẢNH BÁO")]
 total = len(architectures) + len(honest)
 print(f"{len(alarms)} trong {total} kiểu lành bị báo nhầm")
 
@@ -733,6 +737,11 @@ results = {
         "kinds": honest,
         "tried_architectures": len(architectures),
         "tried_kinds": len(honest),
+        "complete_architectures": len(complete),
+        "sound": codes.count(0),
+        "unclear": codes.count(3),
+        "no_tensors": codes.count(2),
+        "warned": len(warned),
         "alarms": len(alarms),
         "alarm_names": alarms,
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import html
 import posixpath
+import re
 from pathlib import Path
 
 from course.pages.references import fenced, literal, machine_of
@@ -15,6 +16,7 @@ from course.records.record import MODELS, Record, pins_of, requirements_pins
 from course.text import day, number, read
 
 WORDS_PER_MINUTE = 200  # read slowly: Vietnamese syllables are counted as words
+UNSEEN = re.compile(r"\[\[\?[^\]]*\]\]|\|")  # conditions that show nothing, rules of tables
 MIB = 2**20  # bytes
 FOOT_TITLE = "Script của trang"
 RECIPES_ANCHOR = "script-de-chep"  # where a lesson sends whoever wants the whole file
@@ -24,7 +26,8 @@ EXPERIMENTS = "<b>Thí nghiệm</b>: đo ra các con số trên trang; đổi h�
 
 def reading_minutes(markdown: str) -> int:
     """Minutes to read a page, at least one."""
-    return max(1, round(len(markdown.split()) / WORDS_PER_MINUTE))
+    seen = UNSEEN.sub(" ", markdown)
+    return max(1, round(len(seen.split()) / WORDS_PER_MINUTE))
 
 
 def title_line(number_of_lesson: str, minutes: int, records: list[Record]) -> str:
