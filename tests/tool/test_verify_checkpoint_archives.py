@@ -556,6 +556,8 @@ def test_text_is_never_an_alarm(tmp_path, many):
 
 TEXTS = [
     "const util = require('util')\nconst fs = require('fs')\nconst { URL } = require('url')\n",
+    "MODULE s\n\n  character(len=8) :: s\n  character s77 * 8\n\n"
+    "  character(len=12), dimension(5) :: a\n  character a77(5) * 12\n\nEND MODULE s\n",
     "character(len=12), dimension(5,7) :: s\nR = 1\n(tR.\n",
     "import os; var = 'X'; enabled = os.environ.get(var)\n",
     "Version 1\n.gitignore\n",

@@ -242,7 +242,8 @@ def old_forms(old: bool) -> dict[str, bytes]:
         + hooks
         + b"tR",
         "1.0, Parameter": b"ctorch._utils\n_rebuild_parameter\n(" + v2 + b"\x88" + hooks + b"tR",
-        "1.9, attributes": b"ctorch._tensor\n_rebuild_from_type\n(ctorch._utils\n_rebuild_tensor_v2\n"
+        "1.9, attributes": b"ctorch._tensor\n_rebuild_from_type\n("
+        + b"ctorch._utils\n_rebuild_tensor_v2\n"
         + b"ctorch\nTensor\n("
         + kept
         + place
@@ -371,7 +372,7 @@ def plain_objects() -> dict[str, object]:
         "containers": [(1,), {2}, frozenset("ab"), {"a": {"b": [()]}}, OrderedDict(a=1)],
         "collections": [deque([1], 5), Counter("aab"), defaultdict(list, a=[1]), defaultdict()],
         "ranges": [range(3), slice(1, 2), ...],
-        "keys": {1: 2, (1, "a"): 3, None: 4, 2.5: 5, True: 6, 10**400: 7},
+        "keys": {1: 2, (1, "a"): 3, None: 4, 2.5: 5, False: 6, 10**400: 7},
         "types": [torch.float8_e4m3fn, torch.device("cpu"), torch.Size([1, 2]), torch.strided],
         "factories": [int, dict, OrderedDict],
         "shared": [[1]] * 3,

@@ -858,6 +858,7 @@ PROGRAM_PREFIXES = (  # phần của một gói lớn: tải, ghi tệp, biên d
     "joblib.externals",
     "joblib.parallel",
     "joblib.memory",
+    "torch.utils.data.datapipes",
     "transformers.dynamic_module_utils",
     "transformers.pipelines",
     "transformers.utils.hub",
@@ -1084,7 +1085,6 @@ class Pickle:
     unclear: set[str] = field(default_factory=set)  # lớp lạ chỉ được dựng lại
     unchecked: set[str] = field(default_factory=set)  # loại tensor không kiểm tra được kích thước
     storages: dict[str, Storage] = field(default_factory=dict)
-    steps: int = 0  # lệnh đã đọc, kể cả trong các pickle bên trong
     faults: list[Bad] = field(default_factory=list)  # điều sai, chưa tới mức không đọc tiếp được
 
     def take(self, other: Pickle) -> None:
@@ -1191,17 +1191,22 @@ class PickleReader:
                 if begin < self.frame < self.place:  # kể cả khi lệnh này hỏng
                     self.refuse_frame()
         self.found.end = self.place
-        self.found.steps = self.steps
 
-    def inside(self, data: bytes, start: int) -> Pickle:
+    def inside(self, data: bytes, start: int, mode: str) -> Pickle:
         """Đọc một pickle nằm bên trong; những gì thấy ở đó cũng là của pickle này."""
         if self.depth >= NESTED_PICKLES:
             text = f"có quá {NESTED_PICKLES} tầng pickle lồng nhau: không đọc tiếp"
             raise Bad("pickle-depth", text, UNCLEAR)
-        part = read_one(data, start, self.allowed, self.depth + 1)
-        self.found.take(part)
-        self.steps += part.steps + NESTED_COST
-        return part
+        reader = PickleReader(data, start, self.allowed, mode, self.depth + 1)
+        stopped = attempt(reader)
+        self.found.take(reader.found)
+        self.wrapped = self.wrapped or reader.wrapped
+        self.steps += reader.steps + NESTED_COST
+        if stopped is not None:
+            raise stopped
+        for fault in reader.found.faults:
+            self.keep(fault)
+        return reader.found
 
     def refuse_frame(self) -> None:
         """Ranh giới khung đặt sai: bản C bỏ phần cuối khung, bản Python dừng, bản khác đọc tiếp."""
@@ -1637,7 +1642,7 @@ class PickleReader:
         name = self.pop()
         module = self.pop()
         if OldString in (type(module), type(name)):
-            self.steps += 5
+            self.steps += 500
             for one in readings(module):
                 for other in readings(name):
                     self.named(one, other)
@@ -1711,7 +1716,7 @@ class PickleReader:
         end = 0
         for number in range(5):
             try:
-                part = self.inside(content, end)
+                part = self.inside(content, end, self.mode)
             except Bad as error:
                 if error.level == DANGER:
                     raise
@@ -1849,7 +1854,7 @@ class PickleReader:
         if self.mode == "pickle":
             return
         if kind.objects:
-            self.place = self.inside(self.data, self.place).end
+            self.place = self.inside(self.data, self.place, "pickle").end
             return
         aligned = look_up(state, "numpy_array_alignment_bytes") is not None
         if aligned and self.mode == "joblib":  # joblib trước 1.3 không biết mục này
@@ -2284,26 +2289,11 @@ def attempt(reader: PickleReader) -> Bad | None:
     return None
 
 
-def read_one(data: bytes, start: int, allowed: frozenset[str], depth: int = 0) -> Pickle:
-    """Đọc một pickle; Bad khi nó dừng giữa chừng hay có điều sai, và khi đó nói điều nặng nhất."""
-    reader = PickleReader(data, start, allowed, "joblib", depth)
-    found = reader.found
-    stopped = attempt(reader)
-    if reader.wrapped:
-        for mode in ("pickle", "old joblib"):
-            look_again(PickleReader(data, start, allowed, mode, depth), found)
-    if stopped is not None:
-        if found.refused:
-            raise Bad("pickle-call", refusal(found), DANGER) from stopped
-        raise stopped
-    if found.faults and not found.refused:
-        raise min(found.faults, key=lambda fault: LEVELS.index(fault.level))
-    return found
-
-
 def look_again(reader: PickleReader, found: Pickle) -> None:
     """Chỉ joblib bỏ qua byte của mảng, bản cũ bỏ qua ít hơn: đọc như bộ đọc khác, tìm lời gọi."""
-    attempt(reader)
+    stopped = attempt(reader)
+    if stopped is not None and stopped.rule == "pickle-limit":  # phía sau còn gì thì chưa biết
+        found.faults.append(stopped)
     found.names |= reader.found.names
     for name, how in reader.found.refused.items():
         guessed = name.startswith("một ")  # byte của mảng tình cờ giống một lệnh
@@ -2315,7 +2305,19 @@ def read_pickle(data: bytes, start: int = 0, allowed: frozenset[str] = frozenset
     """Theo từng lệnh của pickle ở `start` trên một ngăn xếp giả: biết nó gọi gì mà không gọi."""
     with warnings.catch_warnings():  # Python than phiền về dấu «\» lạ trong tệp hỏng
         warnings.simplefilter("ignore")
-        return read_one(data, start, allowed)
+        reader = PickleReader(data, start, allowed)
+        stopped = attempt(reader)
+        found = reader.found
+        if reader.wrapped:
+            for mode in ("pickle", "old joblib"):
+                look_again(PickleReader(data, start, allowed, mode), found)
+    if stopped is not None:
+        if found.refused:
+            raise Bad("pickle-call", refusal(found), DANGER) from stopped
+        raise stopped
+    if found.faults and not found.refused:
+        raise min(found.faults, key=lambda fault: LEVELS.index(fault.level))
+    return found
 
 
 def judge(found: Pickle, where: str, report: Report) -> None:
@@ -2690,7 +2692,7 @@ PAGES_THEMSELVES = {".html", ".htm", ".xml", ".svg", ".xhtml", ".mathml"}
 FIRST_LOOK = 64 << 10  # byte đọc thử trước; phần lớn tệp không phải pickle dừng ngay ở đó
 LEGACY_MEMBERS = {"storages", "tensors", "pickle"}  # tệp tar của torch 0.1
 KERAS_LAMBDA = re.compile(
-    rb'"class_name\\{0,9}"\s{0,9}:\s{0,9}\\{0,9}"(?:Lambda|__lambda__)\\{0,9}"'
+    rb'"class_name\\{0,9}"\s{0,9}:\s{0,9}\\{0,9}"(?:Lambda|__lambda__|TorchModuleWrapper)\\{0,9}"'
 )
 ESCAPED = re.compile(rb"\\{1,9}u00([2-7][0-9a-fA-F])")  # một chữ cái viết kiểu JSON
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -2717,6 +2719,8 @@ class Trial(PickleReader):
         module = self.data[self.place : end].decode("utf-8", "replace")
         name = super().import_lines()
         if not MODULE_NAME.fullmatch(module):
+            self.found.names.discard(name)  # không có gì được nhập
+            self.found.refused.pop(f"{module}.{name[len(module) + 1 :]}", None)
             raise Stopped
         return name
 
@@ -3931,7 +3935,7 @@ def packed_form(head: bytes) -> str:
             return form
     if head[:1] == b"x" and int.from_bytes(head[:2], "big") % 31 == 0:
         return "zlib"
-    if head.startswith(b"ZF0x"):  # joblib cũ: «ZF», độ dài, rồi zlib
+    if head.startswith(b"ZF"):  # joblib cũ: «ZF», độ dài, rồi zlib
         return "zfile"
     return "lzma" if is_lzma(head) else ""
 
@@ -3952,11 +3956,11 @@ def check_compressed(source: Source, form: str, report: Report) -> bool:
     begin = 0
     if form == "zfile":
         form = "zlib"
-        begin = source.read(0, 64).find(b"x", 4)
+        begin = 22 if source.read(21, 1) == b" " else 21
 
     def open_stream(slow: int) -> Unpacked:
         """Đọc lại từ đầu."""
-        window = window_of(source.stream, max(0, begin), source.size)
+        window = window_of(source.stream, begin, source.size)
         return Unpacked(window, form, source.budget, slow)
 
     content, complaint = unpack_all(open_stream)
@@ -4159,7 +4163,7 @@ def check_unnamed_tensors(source: Source, report: Report) -> Weights | None:
 def check_keras(source: Source, head: bytes, report: Report) -> None:
     """Lớp Lambda của Keras: mã Python nằm trong cấu hình."""
     inside_zip = source.depth and source.name.rpartition("/")[2] == "config.json"
-    if not head.startswith(HDF5) and not inside_zip:
+    if not is_hdf5(source, head) and not inside_zip:
         return
     before = b""
     for piece in pieces(source, 0, hdf5_size(source, head)):
@@ -4170,6 +4174,13 @@ def check_keras(source: Source, head: bytes, report: Report) -> None:
             report.add(UNCLEAR, "keras-lambda", source.where, text)
             return
         before = piece[-200:]
+
+
+def is_hdf5(source: Source, head: bytes) -> bool:
+    """HDF5 mở đầu tệp, hay đứng sau một khối riêng dài 512, 1024, 2048, … byte."""
+    if head.startswith(HDF5):
+        return True
+    return any(source.read(512 << power, 8) == HDF5 for power in range(12))
 
 
 def plain_letter(match: re.Match[bytes]) -> bytes:
