@@ -605,6 +605,22 @@ def framed(length: int) -> bytes:
     return b"\x95" + struct.pack("<Q", length)
 
 
+def number_type(code: str, *state: bytes) -> bytes:
+    """A dtype of numpy, and what it is told afterwards."""
+    made = b"cnumpy\ndtype\n(" + text(code) + b"\x89\x88tR"
+    return made + b"(K\x03" + text("|") + b"".join(state) + b"tb" if state else made
+
+
+OBJECTS = number_type("O8")
+NUMBERS = number_type("f8")
+NAMES = text("a") + b"\x85"
+SIZED = b"K\x08K\x01K\x10"  # eight bytes, flags of a structure
+
+
+def fields(kind: bytes, offset: int) -> bytes:
+    return b"}q\x05" + text("a") + kind + b"K" + bytes([offset]) + b"\x86s"
+
+
 DETOURS = {  # name → pickle after the protocol byte; all of them must be DANGER
     "a function behind _rebuild_from_type": b"ctorch._tensor\n_rebuild_from_type\n("
     + UNLINK
@@ -719,6 +735,22 @@ DETOURS = {  # name → pickle after the protocol byte; all of them must be DANG
     + text("C")
     + b"tR.",
     "an object scalar": b"cnumpy._core.multiarray\nscalar\n" + DTYPE + b"C\x08AAAAAAAA\x86R.",
+    "a field of objects": b"N" + number_type("V8", b"N", NAMES, fields(OBJECTS, 0), SIZED) + b".",
+    "a field beyond the end": number_type("V8", b"N", NAMES, fields(NUMBERS, 1), SIZED) + b".",
+    "a field put in later": number_type("V8", b"N", NAMES, fields(NUMBERS, 0), SIZED)
+    + b"h\x05"
+    + text("a")
+    + OBJECTS
+    + b"K\x00\x86s.",
+    "flags of objects": number_type("V8", b"N", NAMES, fields(NUMBERS, 0), b"K\x08K\x01K\x3f")
+    + b".",
+    "repeated objects": number_type("V8", OBJECTS + b"K\x01\x85\x86", b"NN", b"K\x08K\x01K\x00")
+    + b".",
+    "repeated beyond the end": number_type(
+        "V8", NUMBERS + b"K\x09\x85\x86", b"NN", b"K\x08K\x01K\x00"
+    )
+    + b".",
+    "another size": number_type("S8", b"NNN", b"K\x10K\x01K\x00") + b".",
     "in joblib's bytes": joblib_array(SHAPE, b"K" + bytes([len(INNER)]) + b"\x85", FLOATS)
     + INNER
     + b".",

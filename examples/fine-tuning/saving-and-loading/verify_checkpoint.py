@@ -39,13 +39,6 @@ if sys.version_info < (3, 11):  # noqa: UP036  chính là để nói với Pytho
     sys.exit("Cần Python 3.11 trở lên; đây là Python " + sys.version.split()[0])
 
 
-from collections import Counter
-from collections.abc import Callable, Iterable
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from pathlib import PurePosixPath
-from typing import Any, BinaryIO, NamedTuple
 import argparse
 import ast
 import bz2
@@ -70,6 +63,11 @@ import traceback
 import unicodedata
 import warnings
 import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, NamedTuple
 
 VERSION = "2.0"
 
@@ -932,11 +930,20 @@ VALUE_CALLS = {
     *names_of("numpy.random", "__RandomState_ctor"),  # numpy trước bản 1.17
     *names_of("numpy.random._pickle", "__randomstate_ctor __generator_ctor __bit_generator_ctor"),
     *names_of("numpy.random.bit_generator", "SeedSequence __pyx_unpickle_SeedSequence"),
-    *names_of("sklearn.tree._tree", "Tree"),
-    *names_of("sklearn.utils._bunch", "Bunch"),
+    *names_of("numpy.ma.core", "_mareconstruct"),
     *names_of("pandas._libs.internals", "_unpickle_block"),
+    *names_of("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"),
+    *names_of("pandas._libs.tslibs.timestamps", "_unpickle_timestamp"),
+    *names_of("pandas._libs.tslibs.timedeltas", "_timedelta_unpickle"),
+    *names_of("pandas._libs.tslibs.nattype", "_nat_unpickle __nat_unpickle"),
+    *names_of("pandas._libs.tslibs.offsets", "_offset_unpickle"),
     *names_of("pandas.core.indexes.base", "_new_Index"),
+    *names_of("pandas.core.indexes.datetimes", "_new_DatetimeIndex"),
+    *names_of("pandas.core.indexes.period", "_new_PeriodIndex"),
+    *names_of("pandas.core.indexes.multi", "MultiIndex"),
     *names_of("pandas.core.internals.managers", "BlockManager SingleBlockManager"),
+    *names_of("pandas", "StringDtype CategoricalDtype DatetimeTZDtype PeriodDtype"),
+    *names_of("pyarrow.lib", "_restore_array py_buffer type_for_alias"),
 }
 HARMLESS_BUILTINS = word_set(  # nhắc tới thì được, gọi thì không
     "object type NotImplementedType Ellipsis property hash abs len min max sum round sorted"
@@ -1064,7 +1071,8 @@ MAPPINGS = {"dict", "OrderedDict", "defaultdict", "Counter"}
 NUMPY_CODE = re.compile(
     r"(?:b1|[iu](?P<int>[1248])|f(?P<float>2|4|8|16)|c(?P<complex>8|16|32)|[Mm](?P<date>8))"
 )
-NUMPY_TEXT = re.compile(r"(?P<kind>[SU])(?P<length>\d{1,6})")
+NUMPY_TEXT = re.compile(r"(?P<kind>[SUV])(?P<length>\d{1,6})")
+STRUCTURE_FLAGS = 8 | 16 | 128  # của một kiểu có cấu trúc mà không có đối tượng
 ODD_NAME = "nhập tên lạ"
 TUPLE_DEPTH = 100
 TUPLE_TOTAL = 30_000_000  # phần tử của một tuple, mọi tầng cộng lại, kể cả những tầng dùng chung
@@ -1555,7 +1563,7 @@ class PickleReader:
     def fill_list(self, items: list[Any], kinds: tuple[str, ...]) -> None:
         """Thêm phần tử vào thứ trên cùng."""
         target = self.top()
-        if not is_kind(target, *kinds, "object", "allowed", "?"):
+        if not is_kind(target, *kinds, "object", "value", "allowed", "?"):
             self.refuse("thêm phần tử vào một thứ không phải danh sách", "")
             return
         target.items += items
@@ -1565,7 +1573,7 @@ class PickleReader:
         target = self.top()
         if len(items) % 2:
             raise Stopped
-        if not is_kind(target, *MAPPINGS, "object", "allowed", "?"):
+        if not is_kind(target, *MAPPINGS, "object", "value", "allowed", "?"):
             self.refuse("thêm khoá vào một thứ không phải từ điển", "")
             return
         for place in range(0, len(items), 2):
@@ -1818,6 +1826,10 @@ class PickleReader:
             self.refuse(f"{what} sau khi nhập hay dựng", "sửa")
         if type(target) is Thing:
             target.state = state
+        elif type(target) is NumpyType and type(state) is Row:
+            for part in state:
+                if is_kind(part, "dict"):  # numpy giữ chính từ điển này: không được thêm gì nữa
+                    part.kind = "fields"
 
     def fill_old_tensor(self, target: Thing, state: Any) -> None:
         """Tensor của torch 0.1 tới 0.3: bốn mục của tensor, hay ba tới năm mục của Variable."""
@@ -1881,18 +1893,23 @@ def is_value_call(function: Name, given: Row, new: bool) -> bool:
     package = module.partition(".")[0]
     if package in STANDARD or package in ("torch", "numpy"):
         return False
+    if package == "sklearn" and not module.startswith("sklearn.externals"):
+        if name == "newObj" or name[:1].isupper():
+            return not holds_function(function, given)
     is_class = name.rpartition(".")[2][:1].isupper()
     return len(given) == 1 and is_plain(given) and is_class and name.endswith(ENUM_ENDS)
 
 
 def holds_function(function: Name, given: Row) -> bool:
     """Có đối số nào là hàm hay lớp của nơi khác không: hàm dựng có thể gọi nó."""
-    home = function.partition(" ")[0].split(".")[:2]
+    home = function.partition(" ")[0].partition(".")[0]
     for part in given:
         if is_kind(part, "partial"):
             return True
         if type(part) is Name and part not in KNOWN:
-            if part.partition(" ")[0].split(".")[:2] != home:
+            module, _, name = part.partition(" ")
+            is_class = name[:1].isupper() or module.startswith("numpy.random")
+            if module.partition(".")[0] != home or not is_class:
                 return True
     return False
 
@@ -2168,12 +2185,50 @@ def sets_special_name(state: object) -> bool:
 
 def is_numpy_state(target: NumpyType, state: object) -> bool:
     """Trạng thái của một kiểu số: không kiểu con, không tên trường, không cờ nào."""
-    if type(state) is not Row or len(state) not in (8, 9) or not is_plain(state):
+    if type(state) is not Row or len(state) not in (8, 9):
         return False
+    if not is_plain(Row(state[:2] + state[5:])) or state[5] not in (-1, target.size):
+        return False
+    if target.code.startswith("V"):
+        return is_structure(target, state)
     flags = (63,) if target.objects else (0, 8)  # 8: chữ, ô trống được điền 0
     if state[2:5] != (None, None, None) or state[7] not in flags:
         return False
-    return state[5] in (-1, target.size) and state[6] in (-1, 1, 4)
+    return state[6] in (-1, 1, 4)
+
+
+def is_structure(target: NumpyType, state: Row) -> bool:
+    """Kiểu có cấu trúc: mỗi trường là một kiểu số, nằm gọn trong đó, không có đối tượng Python."""
+    base = state[2]
+    names = state[3]
+    fields = state[4]
+    if type(state[7]) is not int or state[7] & ~STRUCTURE_FLAGS:
+        return False
+    if base is not None:
+        return (names, fields) == (None, None) and is_repeated(target, base)
+    if names is None and fields is None:
+        return True
+    if type(names) is not Row or not is_kind(fields, "dict"):
+        return False
+    return all(is_inside(target, field) for _, field in fields.items)
+
+
+def is_repeated(target: NumpyType, base: Any) -> bool:
+    """Kiểu số lặp lại theo một hình dạng, vừa khít."""
+    if type(base) is not Row or len(base) != 2 or type(base[0]) is not NumpyType:
+        return False
+    if type(base[1]) is not Row or not all(map(is_count, base[1])):
+        return False
+    return not base[0].objects and math.prod(base[1]) * base[0].size == target.size
+
+
+def is_inside(target: NumpyType, field: Any) -> bool:
+    """Trường này là một kiểu số nằm gọn trong kiểu lớn."""
+    if type(field) is not Row or len(field) not in (2, 3) or type(field[0]) is not NumpyType:
+        return False
+    if field[0].objects or not is_count(field[1]):
+        return False
+    return field[1] + field[0].size <= target.size
 
 
 def is_array_state(state: object) -> bool:
@@ -2295,10 +2350,22 @@ def look_again(reader: PickleReader, found: Pickle) -> None:
     if stopped is not None and stopped.rule == "pickle-limit":  # phía sau còn gì thì chưa biết
         found.faults.append(stopped)
     found.names |= reader.found.names
-    for name, how in reader.found.refused.items():
-        guessed = name.startswith("một ")  # byte của mảng tình cờ giống một lệnh
-        if how in ("gọi", "nhập") and not guessed:
-            found.refused[name] = how
+    safe = set()  # nhắc tới thì không sao, gọi thì chưa rõ
+    known = set()
+    for full in reader.found.names:
+        module, _, name = full.partition(" ")
+        if full in KNOWN:
+            known.add(f"{module}.{name}")
+        elif not is_dangerous(module, name):
+            safe.add(f"{module}.{name}")
+    for shown, how in reader.found.refused.items():
+        guessed = shown.startswith("một ") or shown.partition(" ")[0] in known
+        if guessed or how not in ("gọi", "nhập"):
+            continue  # byte của mảng tình cờ giống một lệnh
+        if shown in safe:
+            found.unclear.add(shown)
+        else:
+            found.refused[shown] = how
 
 
 def read_pickle(data: bytes, start: int = 0, allowed: frozenset[str] = frozenset()) -> Pickle:
@@ -6726,14 +6793,13 @@ def read_table(folder: Folder, name: str, report: Report) -> None:
     path = folder.files[name]
     if not LIBRARY_JSON.fullmatch(name):
         try:
-            read_json(path)
+            tell_code(read_json(path), where, report)  # config.json có thể chỉ tới tệp này
         except (Bad, OSError, MemoryError) as error:
             text = f"{error}; không thư viện nào đọc tệp này để tải mô hình"
             report.add(NOTE, "other-json", where, text)
         return
     content = guard(report, where, lambda: read_library_json(path))
-    for text in sorted(code_named(content)):
-        report.add(UNCLEAR, "custom-code", where, text)
+    tell_code(content, where, report)
     if name in KEPT_JSON or INDEX.fullmatch(name):
         folder.parsed[name] = content
     if name in VOCABULARY_JSON and content is not None:
@@ -6752,6 +6818,12 @@ def read_library_json(path: Path) -> Any:
             "json-value", "JSON này phải là một bảng {…} mà không phải: không thư viện nào đọc được"
         )
     return content
+
+
+def tell_code(content: Any, where: str, report: Report) -> None:
+    """Nói về mọi chỗ trong một JSON đòi chạy mã ở nơi khác."""
+    for text in sorted(code_named(content)):
+        report.add(UNCLEAR, "custom-code", where, text)
 
 
 def code_named(content: Any) -> set[str]:
@@ -6776,6 +6848,7 @@ CODE_KEYS = {
     "custom_pipelines": "đòi chạy mã kèm theo; đừng bật trust_remote_code với nơi không tin",
     "trust_remote_code": "tệp tự bật việc chạy mã đi kèm",
     "parent_library": "AutoPeftModel nhập một mô-đun không thuộc thư viện quen",
+    "attn_implementation": "đòi tải một nhân (kernel) từ kho khác: đó là mã chạy được",
     "activation_function": "gọi tên một lớp không thuộc torch",
     "activation_fn": "gọi tên một lớp không thuộc torch",
     "sbert_ce_default_activation_function": "gọi tên một lớp không thuộc torch",
@@ -6788,6 +6861,8 @@ def is_foreign_code(key: str, value: Any) -> bool:
         return value is True
     if key in ("auto_map", "custom_pipelines"):
         return bool(value)
+    if key == "attn_implementation":
+        return "/" in str(value) and not str(value).startswith("kernels-community/")
     if not isinstance(value, str) or (key != "parent_library" and "." not in value):
         return False
     return value.partition(".")[0] not in TRUSTED_LIBRARIES
