@@ -321,8 +321,8 @@ report("good", not any(good), "bản lành, trước và sau khi lập bản kê
 report("listed", all(case["listed"] == 1 for case in cases.values()), "có bản kê: thấy hết")
 expected = {"data_bit", "config_heads", "other_weights"}
 report("unseen", set(unseen) <= expected, "không bản kê: chỉ sót những loại đã nói trước")
-expected = {"zero_tail", "token_added", "random"}
-report("warned", set(warned) <= expected, "không bản kê: chỉ ba loại dừng ở cảnh báo")
+expected = {"zero_tail", "random"}
+report("warned", set(warned) <= expected, "không bản kê: chỉ hai loại dừng ở cảnh báo")
 asked = {"unclear": unclear, "allowed": allowed, "refused": refused}
 expected = {"unclear": 3, "allowed": 0, "refused": 2}
 report("allowed", asked == expected, "--allow nhận một lớp vô hại, không nhận os.system")
