@@ -889,6 +889,7 @@ TORCH_VALUES = (  # trong torch, những phần chỉ có lớp và hàm của m
     "torch.jit._script",
     "torch.functional",
     "torch.random",
+    "torch.return_types",
 )
 PROGRAM_WORDS = word_set(  # ở bất cứ mô-đun nào, những tên này chạy mã hay mở đường tới mã
     """eval exec execfile compile __import__ import_module open input getattr setattr delattr vars
@@ -920,6 +921,11 @@ VALUE_CALLS = {
     *names_of("random", "Random"),
     *names_of("re", "_compile"),
     *names_of("functools", "partial"),
+    *names_of("logging", "getLogger"),
+    *names_of("UserDict", "UserDict IterableUserDict"),
+    *names_of("UserList", "UserList"),
+    *names_of("UserString", "UserString"),
+    *names_of("tokenizers", "Tokenizer AddedToken"),
     *names_of("torch.torch_version", "TorchVersion"),
     *names_of("torch.jit._pickle", "build_intlist build_tensorlist build_doublelist"),
     *names_of("torch.jit._pickle", "build_boollist build_tensor_from_id restore_type_tag"),
@@ -946,7 +952,8 @@ VALUE_CALLS = {
     *names_of("pyarrow.lib", "_restore_array py_buffer type_for_alias"),
 }
 HARMLESS_BUILTINS = word_set(  # nhắc tới thì được, gọi thì không
-    "object type NotImplementedType Ellipsis property hash abs len min max sum round sorted"
+    """object type NotImplementedType NotImplemented Ellipsis property hash abs len min max sum
+    round sorted"""
 )
 OTHER_REBUILDERS = {  # hàm dựng tensor khác của torch; không hàm nào gọi đối số của nó
     *names_of("torch._utils", "_rebuild_wrapper_subclass _rebuild_device_tensor_from_numpy"),
@@ -1218,6 +1225,9 @@ class PickleReader:
 
     def refuse_frame(self) -> None:
         """Ranh giới khung đặt sai: bản C bỏ phần cuối khung, bản Python dừng, bản khác đọc tiếp."""
+        if self.wrapped and self.frame > len(self.data):
+            self.frame = 0  # byte của một mảng tình cờ giống lệnh FRAME
+            return
         text = "pickle có khung (FRAME) đặt sai chỗ: mỗi bộ đọc thấy những lệnh khác nhau"
         raise Bad("pickle-frame", text, DANGER)
 
@@ -1891,6 +1901,10 @@ def is_value_call(function: Name, given: Row, new: bool) -> bool:
         return True
     module, _, name = function.partition(" ")
     package = module.partition(".")[0]
+    if function in ("builtins type", "__builtin__ type") and given == (None,):
+        return True  # kiểu của None
+    if module == "torch.return_types":
+        return not holds_function(function, given)
     if package in STANDARD or package in ("torch", "numpy"):
         return False
     if package == "sklearn" and not module.startswith("sklearn.externals"):
@@ -2349,7 +2363,10 @@ def look_again(reader: PickleReader, found: Pickle) -> None:
     stopped = attempt(reader)
     if stopped is not None and stopped.rule == "pickle-limit":  # phía sau còn gì thì chưa biết
         found.faults.append(stopped)
+    if stopped is not None and stopped.level == DANGER:
+        found.refused["khung (FRAME) trong byte của một mảng"] = "có"
     found.names |= reader.found.names
+    found.unclear |= reader.found.unclear
     safe = set()  # nhắc tới thì không sao, gọi thì chưa rõ
     known = set()
     for full in reader.found.names:
@@ -2717,6 +2734,8 @@ UNREADABLE = {  # dạng nén mà thư viện chuẩn không mở được
     b"LZIP": "lzip",
     b"\x1f\x9d": "compress (.Z)",
 }
+for _code in range(0x50, 0x60):  # khung bỏ qua được, đứng trước dữ liệu thật
+    UNREADABLE[bytes([_code]) + b"\x2a\x4d\x18"] = "LZ4 hay Zstandard"
 PICKLED = re.compile(r"\.(?:pt|pth|bin|pkl|pickle|ckpt|joblib|dill|sav|mar)$|\.(?:pt|pth)\.tar$")
 TORCH_BIN = re.compile(
     r"(?:^|/)(?:(?:pytorch_|adapter_|diffusion_pytorch_)model.*|training_args|optimizer|scheduler"
