@@ -1910,8 +1910,12 @@ def is_value_call(function: Name, given: Row, new: bool) -> bool:
     if package == "sklearn" and not module.startswith("sklearn.externals"):
         if name == "newObj" or name[:1].isupper():
             return not holds_function(function, given)
-    is_class = name.rpartition(".")[2][:1].isupper()
-    return len(given) == 1 and is_plain(given) and is_class and name.endswith(ENUM_ENDS)
+    if not name.rpartition(".")[2][:1].isupper():
+        return False  # không phải một lớp
+    if new:
+        return not holds_function(function, given)  # namedtuple và những lớp có __getnewargs__
+    is_number = [type(part) for part in given] == [int]  # giá trị của một enum
+    return is_number or (len(given) == 1 and is_plain(given) and name.endswith(ENUM_ENDS))
 
 
 def holds_function(function: Name, given: Row) -> bool:
