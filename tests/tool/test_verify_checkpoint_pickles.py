@@ -61,6 +61,10 @@ FOUND = {  # streams by which a checker once was deceived, one line on each
     "a frame longer than the file": b"\x95\xff" + bytes(7) + b"cos\nsystem\n.",
     "the next pickle begins behind the frame": b"\x95\x7e" + bytes(7) + b"N." + b"x" * 124 + b"N.",
     "the last line has no end": b"cos\nsystemx",
+    "an odd name in the bytes of an array": b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81}("
+    b"T\x05\0\0\0dtypecnumpy\ndtype\nX\x02\0\0\0u1\x89\x88\x87R"
+    b"V\\u0073\\u0068\\u0061\\u0070\\u0065\n"
+    b"K\x19\x85ubS'h\xc3\xa9'\nq\xff0g255\nS''x''\n\x93)R.",
     "a string whose bytes are not ASCII": b"S'\xff'\n0cos\nsystem\n.",
     "a string with bytes that no encoding has": b"U\x02\xc3\x280cos\nsystem\n.",
     "an octal escape beyond a byte": b"S'\\777'\n0cos\nsystem\n.",

@@ -2381,7 +2381,7 @@ def look_again(reader: PickleReader, found: Pickle) -> None:
             safe.add(f"{module}.{name}")
     for shown, how in reader.found.refused.items():
         guessed = shown.startswith("một ") or shown.partition(" ")[0] in known
-        if guessed or how not in ("gọi", "nhập"):
+        if guessed or how not in ("gọi", "nhập", ODD_NAME):
             continue  # byte của mảng tình cờ giống một lệnh
         if shown in safe:
             found.unclear.add(shown)
